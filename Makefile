@@ -1,0 +1,44 @@
+# make help tells what there is. Each recipe is also a plain command, which README.md shows.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev repro test lint benchmark clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+install: $(VENV)/installed ## install what the pipeline needs into .venv
+install-dev: $(VENV)/installed-dev ## the same, with what testing and linting need
+
+repro: install ## install, then rebuild everything that is not up to date
+	dvc repro
+
+test: install-dev ## install, then run the tests
+	python -m pytest
+
+lint: install-dev ## format check, linter, type checker
+	ruff format --check .
+	ruff check .
+	mypy
+
+benchmark: install-dev ## print the pipeline's speed and memory, as ratios taken in one run
+	python -m benchmarks.speed
+
+clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps say that an installation went through to its end; an interrupted one is taken up again.
+$(VENV)/installed: requirements.txt constraints.txt | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt constraints.txt | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $(VENV)/installed $@
