@@ -1,0 +1,147 @@
+"""From a trained ensemble to the ONNX file that ships: the same computation, without torch.
+
+torch.fx records the operations of `Ensemble.forward`; each is then written as an ONNX operator. torch's own exporter
+takes longer than the training (3 s) and writes paths and stack traces of the machine into the file; this table of the
+few operations in use gives the same bytes everywhere. An architecture that brings a new operation adds its line here.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import fx
+
+from ecg.exceptions import InputError
+from ecg.training import Ensemble
+
+OPSET = 20
+IR_VERSION = 10  # the oldest that holds this opset, so that older runtimes can read the file
+INPUT = "beats"
+OUTPUTS = ("reconstruction", "step_error", "score")
+TOLERANCE = 1e-4  # relative to the largest value: float32 sums of 140 terms in another order differ by about 1e-6
+
+
+class _Graph:
+    """ONNX nodes and constants, as they come up."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def constant(self, value: Any, dtype: type = np.float32) -> str:
+        """The name of a constant; equal ones share it."""
+        array: np.ndarray = np.ascontiguousarray(value, dtype=dtype)
+        for name, known in self.constants.items():
+            if known.dtype == array.dtype and known.shape == array.shape and (known == array).all():
+                return name
+        self.constants[f"constant_{len(self.constants)}"] = array
+        return f"constant_{len(self.constants) - 1}"
+
+    def axes(self, dim: int | tuple[int, ...]) -> str:
+        """The name of a constant that lists dimensions."""
+        return self.constant([dim] if isinstance(dim, int) else list(dim), np.int64)
+
+    def add(self, name: str, operation: str, *inputs: str, **attributes: Any) -> str:
+        """A node with one output, which bears the node's name."""
+        self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **attributes))
+        return name
+
+
+def _binary(operation: str) -> Callable[..., str]:
+    def write(graph: _Graph, name: str, *operands: str | float) -> str:
+        return graph.add(name, operation, *(x if isinstance(x, str) else graph.constant(x) for x in operands))
+
+    return write
+
+
+# torch operation -> how to write it: (graph, the new node's name, the operation's arguments) -> the result's name
+_OPERATIONS: dict[Any, Callable[..., str]] = {
+    operator.add: _binary("Add"),
+    operator.sub: _binary("Sub"),
+    operator.mul: _binary("Mul"),
+    operator.truediv: _binary("Div"),
+    operator.matmul: _binary("MatMul"),
+    torch.relu: lambda graph, name, x: graph.add(name, "Relu", x),
+    "square": lambda graph, name, x: graph.add(name, "Mul", x, x),
+    "unsqueeze": lambda graph, name, x, dim: graph.add(name, "Unsqueeze", x, graph.axes(dim)),
+    "mean": lambda graph, name, x, dim: graph.add(name, "ReduceMean", x, graph.axes(dim), keepdims=0),
+}
+
+
+def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
+    """The ensemble as an ONNX model, checked to give what torch gives on `samples`.
+
+    Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L) and
+    `score` (beats,). The number of beats is free.
+
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n_beats, L), beats to check the model on
+
+    Raises
+    ------
+    InputError
+        if the ensemble uses an operation that has no translation, or if ONNX Runtime's results differ from torch's.
+    """
+    model = _translate(ensemble.eval(), samples.shape[1])
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    _check(content, ensemble, samples)
+    return content
+
+
+def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
+    graph = _Graph()
+    state = ensemble.state_dict(keep_vars=True)
+    names: dict[fx.Node, str] = {}
+    outputs: tuple[fx.Node, ...] = ()
+
+    def operand(argument: Any) -> Any:
+        return names[argument] if isinstance(argument, fx.Node) else argument
+
+    for node in fx.symbolic_trace(ensemble).graph.nodes:
+        if node.op == "placeholder":
+            names[node] = INPUT
+        elif node.op == "get_attr":
+            names[node] = node.target
+            graph.constants[node.target] = state[node.target].detach().numpy()
+        elif node.op == "output":
+            outputs = node.args[0]
+        elif node.target in _OPERATIONS:
+            names[node] = _OPERATIONS[node.target](graph, node.name, *map(operand, node.args), **node.kwargs)
+        else:
+            raise InputError(f"the model uses {node.target}, which ecg/export.py does not know how to write as ONNX")
+    for node, name in zip(outputs, OUTPUTS, strict=True):
+        graph.add(name, "Identity", names[node])
+
+    def described(name: str, *shape: str | int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    results = [described(name, "beats", length) for name in OUTPUTS[:-1]] + [described(OUTPUTS[-1], "beats")]
+    constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "ecg-anomaly-detector", [described(INPUT, "beats", length)], results, constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="ecg",
+    )
+
+
+def _check(content: bytes, ensemble: Ensemble, samples: np.ndarray) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = ensemble(torch.from_numpy(samples))
+    for name, theirs, ours in zip(OUTPUTS, session.run(OUTPUTS, {INPUT: samples}), expected, strict=True):
+        off, largest = np.abs(theirs - ours.numpy()).max(), np.abs(ours.numpy()).max()
+        if not off <= TOLERANCE * largest:
+            raise InputError(
+                f"the exported model's {name} is off torch's by {off:.2g}; the largest value is {largest:.2g}"
+            )

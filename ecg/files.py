@@ -1,0 +1,84 @@
+"""Files that are written whole or not at all, with the same bytes for the same content."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg.exceptions import InputError
+
+METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
+FLOAT32_DIGITS = 9  # significant digits that bring a float32 back exactly
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that the pipeline makes; InputError says how to come by it if it is missing."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; `dvc repro` makes it") from None
+
+
+def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """The arrays that `write_arrays` wrote under these names; InputError if the file is missing or another."""
+    try:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} does not hold {' and '.join(names)} ({error}); `dvc repro` makes it anew") from None
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(partial, 0o644)  # mkstemp's own mode shuts everybody else out
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:
+    """Write a flat record as JSON: keys sorted, floats to `digits` significant digits."""
+    rounded = {key: _rounded(value, digits) for key, value in record.items()}
+    write_bytes(path, (json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], digits: int = METRIC_DIGITS) -> None:
+    """Write a table as CSV: floats to `digits` significant digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_rounded(value, digits) for value in row])
+    write_bytes(path, text.getvalue().encode())
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as an uncompressed .npz, which NumPy dates 1980 whatever the clock says."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    write_bytes(path, content.getvalue())
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.{digits}g}")
+    return value.item() if isinstance(value, np.generic) else value

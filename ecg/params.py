@@ -1,0 +1,63 @@
+"""params.yaml: what every section accepts, checked as a whole before any work is done."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from ecg.exceptions import InputError
+from ecg.schema import Strict, check
+
+PARAMS = Path("params.yaml")
+
+
+class Fetch(Strict):
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    sources: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class Preprocess(Strict):
+    normal_class: int
+    scaling: Literal["none", "standard"]
+
+
+class Train(Strict):
+    model: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    folds: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+
+
+class Calibrate(Strict):
+    method: Literal["conformal", "percentile"]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    percentile: Annotated[float, Field(ge=0, le=100)]
+
+
+class Evaluate(Strict):
+    histogram_bins: Annotated[int, Field(ge=2, le=1000)]
+
+
+class Params(Strict):
+    """All of params.yaml. The sections under `models` belong to the architectures, which check their own."""
+
+    fetch: Fetch
+    preprocess: Preprocess
+    train: Train
+    models: dict[str, dict[str, Any]]
+    calibrate: Calibrate
+    evaluate: Evaluate
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check params.yaml; InputError names each parameter that is wrong, its value and what is accepted."""
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run from the root of the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}") from None
+    return check(Params, record, str(path))

@@ -1,0 +1,206 @@
+"""Cross-fitted training of an ensemble of autoencoders.
+
+With K folds the normal beats are dealt into K parts, and member k is fitted to all parts but the k-th. Every beat then
+has one error from a member that never saw it: the held-out error, which says how a new normal beat will fare. (Vovk
+2015, "Cross-conformal predictors"; Barber, Candes, Ramdas, Tibshirani 2021, "Predictive inference with the
+jackknife+".)
+All members advance together in one batched computation, which costs little more than one of them.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.optim.adam import adam
+from tqdm import trange
+
+from ecg.exceptions import InputError
+from ecg.params import Train
+from ecg.scaling import Scaling
+
+torch.set_num_threads(1)  # how many threads share a sum changes its last bit, and these sums are too small to share
+
+
+class Ensemble(nn.Module):
+    """An autoencoder's K members with their scaling: raw beats in; reconstruction, step errors and scores out."""
+
+    def __init__(self, members: nn.Module, scaling: Scaling) -> None:
+        super().__init__()
+        self.members = members
+        self.mean = nn.Buffer(torch.from_numpy(scaling.mean))
+        self.deviation = nn.Buffer(torch.from_numpy(scaling.deviation))
+        self.is_raw = scaling.is_identity  # then the model that ships need not subtract 0 and divide by 1
+
+    def scaled(self, beats: Tensor) -> Tensor:
+        """Raw beats in the space that the members work in; any shape (..., L)."""
+        return beats if self.is_raw else (beats - self.mean) / self.deviation
+
+    def member_errors(self, beats: Tensor) -> Tensor:
+        """Each member's mean squared error: raw beats (K, B, L), or (1, B, L) for all members alike, -> (K, B)."""
+        x = self.scaled(beats)
+        return (x - self.members(x)).square().mean(-1)
+
+    def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Raw beats (B, L) -> reconstruction in raw units (B, L), squared error at each step (B, L), score (B,).
+
+        The first two are means over the members; the score is the mean error over the steps.
+        """
+        x = self.scaled(beats).unsqueeze(0)  # (1, B, L)
+        y = self.members(x)  # (K, B, L)
+        step_error = (x - y).square().mean(0)  # (B, L)
+        reconstruction = y.mean(0)  # (B, L)
+        if not self.is_raw:
+            reconstruction = reconstruction * self.deviation + self.mean
+        return reconstruction, step_error, step_error.mean(-1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained ensemble and what is known of its training beats.
+
+    fold : int ndarray of shape (n_beats,), the member that did not see the beat; all 0 with one fold
+    fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that saw the beat
+    held_out_error : the same under the one that did not; None with one fold
+    fitted_loss, held_out_loss : float ndarrays of shape (n_epochs,), means over beats and members; the fitted one
+        as the epoch went by, the held-out one at its end, None with one fold
+    """
+
+    ensemble: Ensemble
+    fold: np.ndarray
+    fitted_error: np.ndarray
+    held_out_error: np.ndarray | None
+    fitted_loss: np.ndarray
+    held_out_loss: np.ndarray | None
+
+
+def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Module], settings: Train) -> Fit:
+    """Fit an ensemble to normal beats by Adam on the mean squared error; each member keeps its epoch of lowest loss.
+
+    Parameters
+    ----------
+    samples : float32 ndarray of shape (n_beats, n_samples), raw normal beats
+    build : makes the untrained autoencoder from the number of members and the beat's length
+    settings : the train section of params.yaml; its seed decides folds, initial weights and the order of beats
+
+    Raises
+    ------
+    InputError
+        if there are fewer beats than two a fold, or if the loss stops being a number.
+    """
+    n, folds = len(samples), settings.folds
+    if n < 2 * folds:
+        raise InputError(f"params.yaml: train.folds is {folds}: {n} normal beats allow at most {n // 2}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        fold = torch.randperm(n) % folds
+        ensemble = Ensemble(build(folds, samples.shape[1]), scaling)
+        beats = torch.from_numpy(samples)
+        losses = _train(ensemble, beats, fold, settings)
+    fitted_error = _fitted_error(ensemble, beats, fold)
+    held_out_error = _held_out_error(ensemble, beats, fold) if folds > 1 else None
+    _refuse_infinite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
+    return Fit(
+        ensemble,
+        fold=fold.numpy(),
+        fitted_error=fitted_error.numpy(),
+        held_out_error=None if held_out_error is None else held_out_error.numpy(),
+        fitted_loss=losses[:, 0],
+        held_out_loss=losses[:, 1] if folds > 1 else None,
+    )
+
+
+@torch.no_grad()
+def _fitted_error(ensemble: Ensemble, beats: Tensor, fold: Tensor) -> Tensor:
+    """The mean error of each beat (n, L) under the members that saw it: (n,)."""
+    errors = ensemble.member_errors(beats.unsqueeze(0))  # (K, n)
+    if len(errors) == 1:
+        return errors[0]
+    saw = fold != torch.arange(len(errors)).unsqueeze(1)  # (K, n)
+    return (errors * saw).sum(0) / saw.sum(0)
+
+
+@torch.no_grad()
+def _held_out_error(ensemble: Ensemble, beats: Tensor, fold: Tensor) -> Tensor:
+    """The error of each beat (n, L) under the one member that did not see it: (n,)."""
+    unseen = [torch.nonzero(fold == k).squeeze(1) for k in range(int(fold.max()) + 1)]
+    padded = pad_sequence(unseen, batch_first=True, padding_value=-1)  # (K, m): folds differ by a beat at most
+    errors = ensemble.member_errors(beats[padded])  # (K, m)
+    result = torch.empty(len(beats))
+    result[padded[padded >= 0]] = errors[padded >= 0]
+    return result
+
+
+def _train(ensemble: Ensemble, beats: Tensor, fold: Tensor, settings: Train) -> np.ndarray:
+    """Train the members in place; the fitted and held-out loss of each epoch, shape (n_epochs, 2)."""
+    x = ensemble.scaled(beats)
+    members = range(settings.folds)
+    seen = [torch.nonzero((fold != k) | (settings.folds == 1)).squeeze(1) for k in members]  # a member's own beats
+    size = min(map(len, seen))  # of folds that differ by a beat, the larger sits one out, another every epoch
+    parameters = list(ensemble.parameters())
+    step = _adam(parameters, settings.learning_rate)
+    kept = [p.detach().clone() for p in parameters]
+    lowest = torch.full((len(seen),), math.inf)
+    losses = []
+    with trange(settings.epochs, desc="train", unit="epoch", disable=None) as progress:
+        for _ in progress:
+            order = torch.stack([own[torch.randperm(len(own))[:size]] for own in seen])  # (K, size)
+            fitted = torch.zeros(len(seen))
+            for batch in order.split(settings.batch_size, dim=1):
+                target = x[batch]  # (K, B, L)
+                loss = (ensemble.members(target) - target).square().mean((1, 2))  # (K,), each member's own
+                step(torch.autograd.grad(loss.sum(), parameters))
+                fitted += loss.detach() * (batch.shape[1] / size)
+            _refuse_infinite(fitted, settings)
+            better = fitted < lowest
+            lowest = torch.where(better, fitted, lowest)
+            for keep, parameter in zip(kept, parameters, strict=True):
+                keep[better] = parameter.detach()[better]
+            held_out = _held_out_error(ensemble, beats, fold).mean() if settings.folds > 1 else torch.nan
+            losses.append((float(fitted.mean()), float(held_out)))
+            progress.set_postfix(loss=losses[-1][0], refresh=False)
+    with torch.no_grad():
+        for keep, parameter in zip(kept, parameters, strict=True):
+            parameter.copy_(keep)
+    return np.array(losses)
+
+
+def _refuse_infinite(loss: Tensor, settings: Train) -> None:
+    if not loss.isfinite().all():
+        raise InputError(
+            f"params.yaml: train.learning_rate is {settings.learning_rate}: the loss is no finite number any more; "
+            "a lower rate may hold"
+        )
+
+
+def _adam(parameters: list[nn.Parameter], learning_rate: float) -> Callable[[tuple[Tensor, ...]], None]:
+    """A step of torch's Adam with its default settings, given the gradients.
+
+    The function behind torch.optim.Adam, because the class imports torch's compiler: 1.6 s, longer than the training.
+    """
+    mean, square = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+    steps = [torch.tensor(0.0) for _ in parameters]
+
+    @torch.no_grad()
+    def step(gradients: tuple[Tensor, ...]) -> None:
+        adam(
+            parameters,  # type: ignore[arg-type]
+            list(gradients),
+            mean,
+            square,
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=learning_rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    return step

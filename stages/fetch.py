@@ -1,0 +1,19 @@
+"""Bring the raw beats from the first source that delivers, as canonical UCR text."""
+
+import sys
+
+from ecg import params, sources
+from ecg.datasets import known
+from stages import RAW, run
+
+
+def main() -> None:
+    fetch = params.load().fetch
+    source = sources.fetch(fetch.dataset, fetch.sources, RAW)
+    print(f"{fetch.dataset}: from {source}")
+    if known(fetch.dataset).hashes is None:
+        print(f"{fetch.dataset}: no published hash is known here; dvc.lock records what came", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,30 @@
+"""Split the raw beats into what training, development and evaluation may see, and fit the scaling on the first."""
+
+from ecg import beats, params
+from ecg.exceptions import InputError
+from ecg.files import read_bytes
+from ecg.scaling import Scaling
+from stages import PROCESSED, RAW, run
+
+
+def main() -> None:
+    settings = params.load()
+    dataset, normal = settings.fetch.dataset, settings.preprocess.normal_class
+    train, test = (
+        beats.parse(read_bytes(RAW / name), name) for name in (f"{dataset}_TRAIN.tsv", f"{dataset}_TEST.tsv")
+    )
+    is_normal = train.classes == normal
+    if is_normal.sum() < 2:
+        raise InputError(
+            f"params.yaml: preprocess.normal_class is {normal}: {dataset}_TRAIN has {is_normal.sum()} such beats; "
+            f"its classes are {sorted(set(train.classes.tolist()))}"
+        )
+    fit = train.where(is_normal)
+    beats.save(PROCESSED / "fit.npz", fit)
+    beats.save(PROCESSED / "development.npz", train.where(~is_normal))
+    beats.save(PROCESSED / "test.npz", test)
+    Scaling.fit(fit.samples, settings.preprocess.scaling).save(PROCESSED / "scaling.npz")
+
+
+if __name__ == "__main__":
+    run(main)
