@@ -1,0 +1,81 @@
+"""Real ECG5000 beats and a detector trained on them, for all tests."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from ecg import beats, models, params, sources, training
+from ecg.beats import Beats
+from ecg.errors import Errors
+from ecg.export import to_onnx
+from ecg.params import Params
+from ecg.scaling import Scaling
+
+ROOT = Path(__file__).parents[1]
+
+# A deadline in seconds would test the machine. Where the suite decides on a change, it tries the same cases every time.
+settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def committed() -> Params:
+    return params.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory, committed: Params) -> Path:
+    """A folder with the canonical ECG5000: the workspace's own, or one that is fetched."""
+    folder = ROOT / "data" / "raw"
+    if not all((folder / f"ECG5000_{part}.tsv").is_file() for part in sources.PARTS):
+        folder = tmp_path_factory.mktemp("raw")
+        sources.fetch("ECG5000", committed.fetch.sources, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train(raw: Path) -> Beats:
+    return beats.parse((raw / "ECG5000_TRAIN.tsv").read_bytes(), "ECG5000_TRAIN.tsv")
+
+
+@pytest.fixture(scope="session")
+def test(raw: Path) -> Beats:
+    return beats.parse((raw / "ECG5000_TEST.tsv").read_bytes(), "ECG5000_TEST.tsv")
+
+
+@pytest.fixture(scope="session")
+def normal(train: Beats) -> np.ndarray:
+    """The 292 normal training beats, float32 of shape (292, 140)."""
+    return train.where(train.classes == 1).samples.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def fit(normal: np.ndarray, committed: Params) -> training.Fit:
+    """Five cross-fitted members, standardised, after a few epochs."""
+    settings = committed.train.model_copy(update={"epochs": 8})
+    build = partial(models.build, "dense", committed.models)
+    return training.fit(normal, Scaling.fit(normal, "standard"), build, settings)
+
+
+@pytest.fixture(scope="session")
+def onnx_model(fit: training.Fit, normal: np.ndarray) -> bytes:
+    return to_onnx(fit.ensemble, normal)
+
+
+@pytest.fixture(scope="session")
+def errors(fit: training.Fit) -> Errors:
+    return Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """An environment in which `python`, `dvc` and `git commit` work for a subprocess."""
+    who = {"NAME": "Test", "EMAIL": "test@example.org"}
+    git = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | git | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}

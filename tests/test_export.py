@@ -1,0 +1,111 @@
+from functools import partial
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from ecg import export, models, training
+from ecg.exceptions import InputError
+from ecg.params import Params
+from ecg.scaling import Scaling
+from tests.conftest import ROOT
+
+
+def run(model: bytes, beats: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(["reconstruction", "step_error", "score"], {"beats": beats})
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+@pytest.mark.parametrize("hidden", [[], [9], [16, 8]])
+def test_onnx_gives_what_torch_gives(
+    normal: np.ndarray, committed: Params, folds: int, scaling: str, hidden: list[int]
+) -> None:
+    settings = committed.train.model_copy(update={"folds": folds, "epochs": 1})
+    build = partial(models.build, "dense", {"dense": {"hidden": hidden, "latent": 3}})
+    fit = training.fit(normal, Scaling.fit(normal, scaling), build, settings)
+    beats = np.random.default_rng(0).normal(size=(11, 140)).astype(np.float32)
+    with torch.no_grad():
+        expected = fit.ensemble(torch.from_numpy(beats))
+    for theirs, ours in zip(run(export.to_onnx(fit.ensemble, normal), beats), expected, strict=True):
+        np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 70))
+def test_any_number_of_beats_is_scored_as_each_alone(onnx_model: bytes, normal: np.ndarray, n: int) -> None:
+    together = run(onnx_model, normal[:n])[2]
+    assert together.shape == (n,)
+    np.testing.assert_allclose(together[-1], run(onnx_model, normal[n - 1 : n])[2][0], rtol=1e-5)
+
+
+def test_step_errors_add_up_to_the_score(onnx_model: bytes, normal: np.ndarray) -> None:
+    _, step_error, score = run(onnx_model, normal)
+    np.testing.assert_allclose(step_error.mean(1), score, rtol=1e-6)
+
+
+def test_score_is_the_mean_error_of_the_members_where_they_work(
+    onnx_model: bytes, fit: training.Fit, normal: np.ndarray
+) -> None:
+    with torch.no_grad():
+        members = fit.ensemble.member_errors(torch.from_numpy(normal).unsqueeze(0)).numpy()  # (K, n)
+    np.testing.assert_allclose(run(onnx_model, normal)[2], members.mean(0), rtol=1e-5)
+
+
+def test_reconstruction_is_in_the_beats_own_units(onnx_model: bytes, normal: np.ndarray) -> None:
+    reconstruction = run(onnx_model, normal)[0]
+    assert np.square(normal - reconstruction).mean() < 0.3 * normal.var()  # the fit is standardised; beats are not
+
+
+def test_exporting_twice_gives_the_same_bytes_without_a_trace_of_the_machine(
+    onnx_model: bytes, fit: training.Fit, normal: np.ndarray
+) -> None:
+    assert export.to_onnx(fit.ensemble, normal) == onnx_model
+    assert str(ROOT).encode() not in onnx_model
+    assert b".py" not in onnx_model
+    model = onnx.load_from_string(onnx_model)
+    assert not model.metadata_props
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+
+
+class Stub(nn.Module):
+    """Members that do something else with the beats."""
+
+    def __init__(self, forward) -> None:
+        super().__init__()
+        self.does = forward
+
+    def forward(self, beats: Tensor) -> Tensor:
+        return self.does(beats)
+
+
+def ensemble_that(forward) -> training.Ensemble:
+    return training.Ensemble(Stub(forward), Scaling(np.zeros(140, np.float32), np.ones(140, np.float32)))
+
+
+def test_an_operation_without_translation_is_named(normal: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"the model uses .*cosh.*, which ecg/export\.py does not know"):
+        export.to_onnx(ensemble_that(torch.cosh), normal)
+
+
+def test_a_model_that_computes_something_else_is_not_exported(
+    normal: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {torch.relu: lambda graph, name, x: graph.add(name, "Neg", x)}
+    monkeypatch.setattr(export, "_OPERATIONS", export._OPERATIONS | wrong)
+    with pytest.raises(InputError, match="the exported model's reconstruction is off torch's by"):
+        export.to_onnx(ensemble_that(torch.relu), normal)
+
+
+def test_a_perfect_autoencoder_can_be_exported(normal: np.ndarray) -> None:
+    assert (run(export.to_onnx(ensemble_that(lambda beats: beats * 1.0), normal), normal)[2] == 0).all()
+
+
+def test_numbers_in_a_model_become_constants(normal: np.ndarray) -> None:
+    model = export.to_onnx(ensemble_that(lambda beats: beats * 0.5 + 1.0), normal)
+    np.testing.assert_allclose(run(model, normal)[0], normal * 0.5 + 1.0, rtol=1e-6)

@@ -1,0 +1,47 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg import files
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.json"
+    files.write_bytes(path, b"old")
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_nine_digits_bring_a_float32_back(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    files.write_json(folder / "a.json", {"x": value}, files.FLOAT32_DIGITS)
+    files.write_csv(folder / "a.csv", ["x"], [[np.float32(value)]], files.FLOAT32_DIGITS)
+    assert np.float32(json.loads((folder / "a.json").read_text())["x"]) == np.float32(value)
+    with (folder / "a.csv").open() as file:
+        assert np.float32(next(csv.DictReader(file))["x"]) == np.float32(value)
+
+
+def test_json_does_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"b": 1 / 3, "a": 2})
+    files.write_json(tmp_path / "b.json", {"a": 2, "b": 1 / 3})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 2,\n  "b": 0.333333\n}\n'
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_not_a_number_is_never_written_as_a_metric(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"auc": float("nan")})
+    assert list(tmp_path.iterdir()) == []

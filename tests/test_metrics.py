@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from ecg import metrics
+
+# Few distinct values, so that ties are the rule.
+scores = st.lists(st.integers(0, 12).map(lambda k: k / 4), min_size=1, max_size=40).map(np.array)
+
+
+def both(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.r_[np.zeros(len(normal)), np.ones(len(anomalous))], np.concatenate([normal, anomalous])
+
+
+@given(scores, scores)
+def test_auc_and_average_precision_are_scikit_learns(normal: np.ndarray, anomalous: np.ndarray) -> None:
+    truth, all_scores = both(normal, anomalous)
+    auc, low, high = metrics.auc_with_interval(normal, anomalous)
+    assert auc == pytest.approx(reference.roc_auc_score(truth, all_scores))
+    assert 0 <= low <= auc <= high <= 1
+    expected = reference.average_precision_score(truth, all_scores)
+    assert metrics.average_precision(normal, anomalous) == pytest.approx(expected)
+
+
+@given(scores, scores)
+def test_roc_curve_is_scikit_learns(normal: np.ndarray, anomalous: np.ndarray) -> None:
+    false_positive_rates, true_positive_rates = metrics.roc_curve(normal, anomalous)
+    expected_x, expected_y, _ = reference.roc_curve(*both(normal, anomalous), drop_intermediate=False)
+    assert np.trapezoid(true_positive_rates, false_positive_rates) == pytest.approx(
+        np.trapezoid(expected_y, expected_x)
+    )
+    ours = set(zip(false_positive_rates.round(9), true_positive_rates.round(9), strict=True))
+    assert ours <= set(zip(expected_x.round(9), expected_y.round(9), strict=True))
+    assert {(0.0, 0.0), (1.0, 1.0)} <= ours
+
+
+@given(scores, scores)
+def test_precision_recall_curve_is_scikit_learns(normal: np.ndarray, anomalous: np.ndarray) -> None:
+    precisions, recalls = metrics.precision_recall_curve(normal, anomalous)
+    expected_precisions, expected_recalls, _ = reference.precision_recall_curve(*both(normal, anomalous))
+    expected = set(zip(expected_precisions.round(9), expected_recalls.round(9), strict=True))
+    assert set(zip(precisions.round(9), recalls.round(9), strict=True)) <= expected
+    assert recalls[-1] == 1
+    assert (np.diff(recalls) > 0).all()
+
+
+@given(scores.filter(lambda x: len(x) > 1), scores.filter(lambda x: len(x) > 1))
+def test_interval_is_delongs_by_its_definition(normal: np.ndarray, anomalous: np.ndarray) -> None:
+    wins = (anomalous[:, None] > normal) + 0.5 * (anomalous[:, None] == normal)  # (anomalous, normal)
+    variance = wins.mean(1).var(ddof=1) / len(anomalous) + wins.mean(0).var(ddof=1) / len(normal)
+    auc, low, high = metrics.auc_with_interval(normal, anomalous)
+    half = 1.959964 * np.sqrt(variance)
+    assert (low, high) == pytest.approx((max(auc - half, 0), min(auc + half, 1)), abs=1e-6)
+
+
+def test_interval_covers_the_true_area_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    true = 0.8413447  # P(N(sqrt(2), 1) > N(0, 1))
+    intervals = [
+        metrics.auc_with_interval(rng.normal(0, 1, 150), rng.normal(np.sqrt(2), 1, 100))[1:] for _ in range(600)
+    ]
+    covered = np.mean([low <= true <= high for low, high in intervals])
+    assert 0.92 <= covered <= 0.98  # 0.95 and three standard errors
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=50))
+def test_rates_are_scikit_learns(pairs: list[tuple[bool, bool]]) -> None:
+    alarms, truth = np.array(pairs).T
+    counts = metrics.Counts.of(alarms, truth)
+    matrix = [[counts.true_negatives, counts.false_positives], [counts.false_negatives, counts.true_positives]]
+    assert matrix == reference.confusion_matrix(truth, alarms, labels=[False, True]).tolist()
+    assert counts.precision == pytest.approx(reference.precision_score(truth, alarms, zero_division=0))
+    assert counts.recall == pytest.approx(reference.recall_score(truth, alarms, zero_division=0))
+    assert counts.f1 == pytest.approx(reference.f1_score(truth, alarms, zero_division=0))
+    assert counts.accuracy == pytest.approx(reference.accuracy_score(truth, alarms))

@@ -1,0 +1,105 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecg import models, params
+from ecg.exceptions import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def refusal(record: Any, tmp_path: Path) -> str:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(record))
+    with pytest.raises(InputError) as refused:
+        params.load(path)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "told"),
+    [
+        ("fetch", "dataset", "../../etc/passwd", "string should match pattern"),
+        ("fetch", "sources", [], "at least 1 item"),
+        ("preprocess", "scaling", "minmax", "'none' or 'standard'"),
+        ("preprocess", "normal_class", "one", "valid integer"),
+        ("train", "seed", -1, "greater than or equal to 0"),
+        ("train", "folds", 0, "greater than or equal to 1"),
+        ("train", "epochs", -5, "greater than or equal to 1"),
+        ("train", "epochs", 2.5, "valid integer"),
+        ("train", "epochs", True, "valid integer"),
+        ("train", "batch_size", 0, "greater than or equal to 1"),
+        ("train", "learning_rate", "1e-3", "write 0.001"),
+        ("train", "learning_rate", float("inf"), "finite number"),
+        ("calibrate", "method", "guess", "'conformal' or 'percentile'"),
+        ("calibrate", "alpha", 0, "greater than 0"),
+        ("calibrate", "alpha", 1.0, "less than 1"),
+        ("calibrate", "percentile", 101, "less than or equal to 100"),
+        ("evaluate", "histogram_bins", 1, "greater than or equal to 2"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_name_and_what_is_accepted(
+    record: dict[str, Any], tmp_path: Path, section: str, name: str, value: Any, told: str
+) -> None:
+    record[section][name] = value
+    message = refusal(record, tmp_path)
+    assert f"{section}.{name} is {value!r}" in message
+    assert told.lower() in message.lower()
+
+
+def test_an_unknown_key_is_told_with_the_known_ones(record: dict[str, Any], tmp_path: Path) -> None:
+    record["train"]["epoch"] = 3
+    message = refusal(record, tmp_path)
+    assert "train.epoch is not a known parameter" in message
+    assert "epochs" in message
+
+
+def test_missing_parameters_and_sections_are_all_told_at_once(record: dict[str, Any], tmp_path: Path) -> None:
+    del record["calibrate"]["alpha"], record["preprocess"]
+    message = refusal(record, tmp_path)
+    assert "calibrate.alpha is missing" in message
+    assert "preprocess is missing" in message
+
+
+@pytest.mark.parametrize("content", ["", "42", "- a\n- b\n", "a: [", "train: {\n"])
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        params.load(path)
+
+
+def test_an_absent_file_is_told_with_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run from the root of the repository"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_an_architecture_is_a_file_and_a_section(record: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"train\.model is 'transformer': it should be one of .*dense"):
+        models.build("transformer", record["models"], 1, 140)
+    with pytest.raises(InputError, match=r"models\.dense is missing"):
+        models.build("dense", {}, 1, 140)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"latent": 0}, "latent is 0: it should be greater than or equal to 1"),
+        ({"hidden": [64, "16"]}, "hidden.1 is '16'"),
+        ({"hiden": [64]}, "hiden is not a known parameter; accepted here: hidden, latent"),
+    ],
+)
+def test_an_architecture_checks_its_own_section(record: dict[str, Any], change: dict[str, Any], told: str) -> None:
+    sections = copy.deepcopy(record["models"])
+    sections["dense"] |= change
+    with pytest.raises(InputError, match=r"params\.yaml: models\.dense") as refused:
+        models.build("dense", sections, 1, 140)
+    assert told in str(refused.value)
