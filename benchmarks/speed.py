@@ -56,10 +56,8 @@ def training_time(folds: int) -> float:
 
     settings = params.load()
     build = partial(models.build, settings.train.model, settings.models)
-    normal, scaling = (
-        beats.load(Path("data/processed/fit.npz")).samples,
-        Scaling.load(Path("data/processed/scaling.npz")),
-    )
+    normal = beats.load("data/processed/fit.npz").samples
+    scaling = Scaling.load(Path("data/processed/scaling.npz"))
     return seconds(lambda: training.fit(normal, scaling, build, settings.train.model_copy(update={"folds": folds})))
 
 

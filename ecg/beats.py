@@ -98,21 +98,15 @@ def load(path: str | Path) -> Beats:
 
 
 def _row(line: str, where: str) -> list[float]:
-    fields = line.split()
-    try:
-        row = list(map(float, fields))
-        if row and "_" not in line and all(abs(x) <= _LARGEST for x in row):
-            return row
-    except ValueError:
-        pass
-    bad = next((column for column, field in enumerate(fields, start=1) if not _is_number(field)), None)
-    if bad is None:
+    row = []
+    for column, field in enumerate(line.split(), start=1):
+        try:
+            number = float(field)
+        except ValueError:
+            number = float("nan")
+        if not abs(number) <= _LARGEST or "_" in field:  # Python reads 1_000 as a number; UCR does not
+            raise InputError(f"{where}, column {column}: {field[:20]!r} is not a finite single-precision number")
+        row.append(number)
+    if not row:
         raise InputError(f"{where} is blank")
-    raise InputError(f"{where}, column {bad}: {fields[bad - 1][:20]!r} is not a finite single-precision number")
-
-
-def _is_number(field: str) -> bool:
-    try:
-        return abs(float(field)) <= _LARGEST and "_" not in field  # Python reads 1_000 as a number; UCR does not
-    except ValueError:
-        return False
+    return row

@@ -62,7 +62,7 @@ class Detector:
 
     >>> detector = Detector.load("models")
     >>> detector.score(beats).anomalous
-    array([False, True])
+    array([False,  True])
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, calibration: Calibration) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import fx
@@ -132,8 +133,6 @@ def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
 
 
 def _check(content: bytes, ensemble: Ensemble, samples: np.ndarray) -> None:
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -23,7 +23,6 @@ from ecg.exceptions import InputError
 from ecg.files import sha256, write_bytes
 
 PARTS = ("TRAIN", "TEST")
-ENDINGS = (".tsv", ".txt")  # in order of preference
 MAX_DOWNLOAD = 512 * 2**20  # bytes
 MAX_TEXT = 256 * 2**20  # bytes of one file once unpacked; ECG5000_TEST.tsv has 7 MB
 MAX_RATIO = 200  # unpacked to packed size; a UCR set of long constant stretches reaches 52
@@ -109,14 +108,18 @@ def _read(source: str, dataset: str) -> list[tuple[str, bytes]]:
     raise InputError(f"there is no folder or file {path.absolute()}")
 
 
+def _names(dataset: str, part: str) -> list[str]:
+    """What the file may be called, in order of preference."""
+    return [f"{dataset}_{part}{ending}" for ending in (".tsv", ".txt")]
+
+
 def _from_folder(folder: Path, dataset: str) -> list[tuple[str, bytes]]:
     texts = []
     for part in PARTS:
-        names = [f"{dataset}_{part}{ending}" for ending in ENDINGS]
-        places = [place / name for place in (folder, folder / dataset) for name in names]
-        path = next(filter(Path.is_file, places), None)
+        paths = [place / name for place in (folder, folder / dataset) for name in _names(dataset, part)]
+        path = next(filter(Path.is_file, paths), None)
         if path is None:
-            raise InputError(f"the folder holds neither {' nor '.join(names)}")
+            raise InputError(f"the folder holds neither {' nor '.join(_names(dataset, part))}")
         if path.stat().st_size > MAX_TEXT:
             raise InputError(f"{path.name} is larger than {MAX_TEXT >> 20} MiB")
         texts.append((path.name, path.read_bytes()))
@@ -135,7 +138,7 @@ def _from_zip(file: Path | IO[bytes], dataset: str) -> list[tuple[str, bytes]]:
 
 
 def _member(archive: zipfile.ZipFile, dataset: str, part: str) -> tuple[str, bytes]:
-    names = [f"{dataset}_{part}{ending}" for ending in ENDINGS]
+    names = _names(dataset, part)
     found = {PurePosixPath(info.filename).name: info for info in archive.infolist()}
     info = next((found[name] for name in names if name in found), None)
     if info is None:

@@ -97,11 +97,12 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         fold = torch.randperm(n) % folds
+        saw = _saw(fold, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling)
         beats = torch.from_numpy(samples)
-        losses = _train(ensemble, beats, fold, settings)
-    fitted_error = _fitted_error(ensemble, beats, fold)
-    held_out_error = _held_out_error(ensemble, beats, fold) if folds > 1 else None
+        losses = _train(ensemble, beats, saw, settings)
+    fitted_error = _fitted_error(ensemble, beats, saw)
+    held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
     _refuse_infinite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
     return Fit(
         ensemble,
@@ -113,20 +114,22 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
     )
 
 
+def _saw(fold: Tensor, folds: int) -> Tensor:
+    """Which member is fitted to which beat, from the beats' folds (n,): bool (K, n). One member alone sees them all."""
+    return fold != torch.arange(folds).unsqueeze(1) if folds > 1 else torch.ones(1, len(fold), dtype=torch.bool)
+
+
 @torch.no_grad()
-def _fitted_error(ensemble: Ensemble, beats: Tensor, fold: Tensor) -> Tensor:
+def _fitted_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     """The mean error of each beat (n, L) under the members that saw it: (n,)."""
     errors = ensemble.member_errors(beats.unsqueeze(0))  # (K, n)
-    if len(errors) == 1:
-        return errors[0]
-    saw = fold != torch.arange(len(errors)).unsqueeze(1)  # (K, n)
     return (errors * saw).sum(0) / saw.sum(0)
 
 
 @torch.no_grad()
-def _held_out_error(ensemble: Ensemble, beats: Tensor, fold: Tensor) -> Tensor:
+def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     """The error of each beat (n, L) under the one member that did not see it: (n,)."""
-    unseen = [torch.nonzero(fold == k).squeeze(1) for k in range(int(fold.max()) + 1)]
+    unseen = [torch.nonzero(~row).squeeze(1) for row in saw]
     padded = pad_sequence(unseen, batch_first=True, padding_value=-1)  # (K, m): folds differ by a beat at most
     errors = ensemble.member_errors(beats[padded])  # (K, m)
     result = torch.empty(len(beats))
@@ -134,11 +137,10 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, fold: Tensor) -> Tensor:
     return result
 
 
-def _train(ensemble: Ensemble, beats: Tensor, fold: Tensor, settings: Train) -> np.ndarray:
+def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train) -> np.ndarray:
     """Train the members in place; the fitted and held-out loss of each epoch, shape (n_epochs, 2)."""
     x = ensemble.scaled(beats)
-    members = range(settings.folds)
-    seen = [torch.nonzero((fold != k) | (settings.folds == 1)).squeeze(1) for k in members]  # a member's own beats
+    seen = [torch.nonzero(row).squeeze(1) for row in saw]  # a member's own beats, one tensor a member
     size = min(map(len, seen))  # of folds that differ by a beat, the larger sits one out, another every epoch
     parameters = list(ensemble.parameters())
     step = _adam(parameters, settings.learning_rate)
@@ -159,7 +161,7 @@ def _train(ensemble: Ensemble, beats: Tensor, fold: Tensor, settings: Train) -> 
             lowest = torch.where(better, fitted, lowest)
             for keep, parameter in zip(kept, parameters, strict=True):
                 keep[better] = parameter.detach()[better]
-            held_out = _held_out_error(ensemble, beats, fold).mean() if settings.folds > 1 else torch.nan
+            held_out = _held_out_error(ensemble, beats, saw).mean() if settings.folds > 1 else torch.nan
             losses.append((float(fitted.mean()), float(held_out)))
             progress.set_postfix(loss=losses[-1][0], refresh=False)
     with torch.no_grad():

@@ -4,7 +4,7 @@ import numpy as np
 
 from ecg import params
 from ecg.calibration import METHODS
-from ecg.detector import Calibration
+from ecg.detector import CALIBRATION, MODEL, Calibration
 from ecg.errors import Errors
 from ecg.files import read_bytes, sha256, write_json
 from stages import METRICS, MODELS, run
@@ -14,9 +14,9 @@ def main() -> None:
     settings = params.load().calibrate
     errors = Errors.load(MODELS / "errors.csv")
     threshold = METHODS[settings.method](errors, settings)
-    model = read_bytes(MODELS / "autoencoder.onnx")
+    model = read_bytes(MODELS / MODEL)
     calibration = Calibration(method=settings.method, threshold=threshold, model_sha256=sha256(model))
-    calibration.save(MODELS / "calibration.json")
+    calibration.save(MODELS / CALIBRATION)
     write_json(
         METRICS / "calibrate.json",
         {

@@ -79,6 +79,10 @@ def ran(told: str) -> list[str]:
     return re.findall(r"Running stage '(\w+)'", told)
 
 
+def metrics_in(folder: Path, stage: str) -> dict[str, float]:
+    return json.loads((folder / "metrics" / f"{stage}.json").read_text())
+
+
 def set_param(folder: Path, section: str, name: str, value: object) -> None:
     path = folder / "params.yaml"
     record = yaml.safe_load(path.read_text())
@@ -97,19 +101,17 @@ def test_a_rebuild_gives_what_is_committed_to_the_bit(project: Path, run: Run) -
 
 
 def test_the_default_beats_the_starting_recipe(clone: Path) -> None:
-    metrics = json.loads((clone / "metrics" / "evaluate.json").read_text())
+    metrics = metrics_in(clone, "evaluate")
     assert metrics["auc"] >= 0.990
     assert metrics["f1"] >= 0.960
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_module_it_imports(stage: str, environment: dict[str, str]) -> None:
+def test_a_stage_depends_on_every_module_it_imports(stage: str, run: Run) -> None:
     ours = "[m.__file__ for name, m in sys.modules.items() if name.split('.')[0] in ('ecg', 'stages')]"
     code = f"import sys, stages.{stage}; print({ours})"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    imported = {Path(path).relative_to(ROOT).as_posix() for path in re.findall(r"'([^']+)'", printed.stdout)}
+    printed = run(ROOT, "python", "-c", code)
+    imported = {Path(path).relative_to(ROOT).as_posix() for path in re.findall(r"'([^']+)'", printed)}
     if stage == "train":
         imported.add("ecg/models/${train.model}.py")
     else:
@@ -120,12 +122,10 @@ def test_a_stage_depends_on_every_module_it_imports(stage: str, environment: dic
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
-def test_only_training_pays_for_torch(stage: str, environment: dict[str, str]) -> None:
+def test_only_training_pays_for_torch(stage: str, run: Run) -> None:
     code = f"import sys, stages.{stage}; print(sorted({{'torch', 'sklearn', 'pandas', 'onnx'}} & set(sys.modules)))"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    assert printed.stdout.strip() == "[]"
+    printed = run(ROOT, "python", "-c", code)
+    assert printed.strip() == "[]"
 
 
 def test_another_alpha_runs_calibrate_and_evaluate_alone(clone: Path, run: Run) -> None:
@@ -205,7 +205,7 @@ def test_an_experiment_with_another_size_leaves_metrics_to_compare(clone: Path, 
 
 def test_the_starting_recipe_is_reached_by_parameters(clone: Path, run: Run, tmp_path: Path) -> None:
     run(clone, "dvc", "exp", "run", *[word for name, value in RECIPE.items() for word in ("-S", f"{name}={value}")])
-    metrics = json.loads((clone / "metrics" / "evaluate.json").read_text())
+    metrics = metrics_in(clone, "evaluate")
     assert 0.97 <= metrics["auc"] <= 0.99
     assert 0.93 <= metrics["f1"] <= 0.975
     assert all(spec["data"]["values"] for spec in plots_shown(clone, run, tmp_path))  # the loss has one curve less
@@ -233,7 +233,7 @@ def test_a_folder_that_cannot_be_written_is_told_without_a_traceback(clone: Path
 def test_another_ucr_dataset_comes_by_name(clone: Path, run: Run) -> None:
     told = run(clone, "dvc", "exp", "run", "-S", "fetch.dataset=ECG200", "-S", "train.epochs=5", "-S", "train.folds=3")
     assert "no published hash is known" in told
-    metrics = json.loads((clone / "metrics" / "evaluate.json").read_text())
+    metrics = metrics_in(clone, "evaluate")
     assert "recall_class_minus_1" in metrics
     assert run(clone, "git", "status", "--porcelain", "--untracked-files=all", "data").strip() == ""
 
@@ -253,7 +253,7 @@ def code_in_readme(mark: str) -> str:
 
 def test_the_detector_is_used_as_the_readme_says(clone: Path, run: Run) -> None:
     told = run(clone, "python", "-c", code_in_readme("Detector.load") + "\nprint(int(verdicts.anomalous.sum()))")
-    metrics = json.loads((clone / "metrics" / "evaluate.json").read_text())
+    metrics = metrics_in(clone, "evaluate")
     assert int(told) == metrics["true_positives"] + metrics["false_positives"]
 
 
@@ -262,7 +262,7 @@ def test_a_model_is_added_as_the_readme_says(clone: Path, run: Run) -> None:
     set_param(clone, "models", "linear", {"latent": 4})
     told = run(clone, "dvc", "exp", "run", "-S", "train.model=linear", "-S", "train.epochs=5")
     assert ran(told) == ["train", "calibrate", "evaluate"]
-    assert json.loads((clone / "metrics" / "train.json").read_text())["parameters"] == 5 * (4 * 140 * 2 + 144)
+    assert metrics_in(clone, "train")["parameters"] == 5 * (4 * 140 * 2 + 144)
     (clone / "ecg" / "models" / "linear.py").unlink()
 
 
