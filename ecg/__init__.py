@@ -1,14 +1,15 @@
 """Detect anomalous heartbeats with an autoencoder that has seen normal ones only.
 
 beats, datasets, sources   what a beat is, what is known of a dataset, where beats come from
-scaling, models, training  the autoencoders and their cross-fitted training
+scaling, augmentation      the space that models work in, and how normal beats are varied for training
+layers, models, training   the autoencoders and their cross-fitted training
 export                     from a trained ensemble to the ONNX file that ships
 errors, calibration        from errors on held-out beats to a threshold
 detector                   the shipped artifact: beats in, verdicts out
 metrics, report, figures   what the evaluation says
 params, schema, files      what comes in is checked, what goes out is whole; exceptions has the error that people see
 
-Only models, training and export import torch.
+Only augmentation, layers, the architectures under models, training and export import torch.
 """
 
 import os

@@ -1,6 +1,8 @@
 """The shipped artifact: beats in, verdicts out. NumPy and ONNX Runtime, no torch."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ecg.schema import Strict, check
 
 MODEL = "autoencoder.onnx"
 CALIBRATION = "calibration.json"
+BLOCK = 512  # beats at a time: with fewer, each call costs more than its share; more do not fit a processor's cache
 
 
 class Calibration(Strict):
@@ -65,8 +68,12 @@ class Detector:
     array([False,  True])
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, calibration: Calibration) -> None:
-        self._session = session
+    def __init__(self, model: bytes, calibration: Calibration) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # blocks of beats run side by side instead: twice as fast
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._wanted_only = onnxruntime.RunOptions()
+        self._wanted_only.only_execute_path_to_fetches = True
         self.calibration = calibration
 
     @classmethod
@@ -84,10 +91,9 @@ class Detector:
         if sha256(model) != calibration.model_sha256:
             raise InputError(f"{Path(folder) / CALIBRATION} belongs to another model than {path}; run `dvc repro`")
         try:
-            session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+            return cls(model, calibration)
         except Exception as error:  # ONNX Runtime's errors have no common base but this
             raise InputError(f"{path} is not a model that ONNX Runtime can read ({error})") from None
-        return cls(session, calibration)
 
     @property
     def length(self) -> int:
@@ -96,6 +102,30 @@ class Detector:
 
     def score(self, beats: np.ndarray) -> Verdicts:
         """Score raw beats, an array of shape (n, L) of finite numbers; InputError if it is anything else."""
+        reconstruction, step_error, score = self._run(("reconstruction", "step_error", "score"), beats)
+        return Verdicts(score, score >= np.float32(self.calibration.threshold), step_error, reconstruction)
+
+    def scores(self, beats: np.ndarray) -> np.ndarray:
+        """The scores that `score` gives, float32 of shape (n,), and nothing else: faster where there are many beats."""
+        (score,) = self._run(("score",), beats)
+        return score
+
+    def _run(self, outputs: tuple[str, ...], beats: np.ndarray) -> list[np.ndarray]:
+        beats = self._checked(beats)
+        if len(beats) == 0:  # of which ONNX Runtime 1.31 computes scores of shape (0, L)
+            return [beats if name != "score" else np.empty(0, np.float32) for name in outputs]
+        starts = range(0, len(beats), BLOCK)
+
+        def run(start: int) -> list[np.ndarray]:
+            return self._session.run(outputs, {"beats": beats[start : start + BLOCK]}, self._wanted_only)
+
+        if len(starts) == 1:
+            return run(0)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            blocks = list(pool.map(run, starts))
+        return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+    def _checked(self, beats: np.ndarray) -> np.ndarray:
         try:
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told below
                 beats = np.ascontiguousarray(beats, dtype=np.float32)
@@ -106,8 +136,4 @@ class Detector:
         if not np.isfinite(beats).all():
             row, step = np.argwhere(~np.isfinite(beats))[0]
             raise InputError(f"beat {row}, sample {step} is {beats[row, step]}; beats must be finite")
-        if len(beats) == 0:  # of which ONNX Runtime 1.31 computes scores of shape (0, L)
-            return Verdicts(np.empty(0, np.float32), np.empty(0, bool), beats, beats)
-        names = ("reconstruction", "step_error", "score")
-        reconstruction, step_error, score = self._session.run(names, {"beats": beats})
-        return Verdicts(score, score >= np.float32(self.calibration.threshold), step_error, reconstruction)
+        return beats

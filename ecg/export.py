@@ -14,8 +14,9 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import fx
+from torch import fx, nn
 
+from ecg import layers
 from ecg.exceptions import InputError
 from ecg.training import Ensemble
 
@@ -35,16 +36,16 @@ class _Graph:
 
     def constant(self, value: Any, dtype: type = np.float32) -> str:
         """The name of a constant; equal ones share it."""
-        array: np.ndarray = np.ascontiguousarray(value, dtype=dtype)
+        array: np.ndarray = np.asarray(value, dtype=dtype, order="C")
         for name, known in self.constants.items():
             if known.dtype == array.dtype and known.shape == array.shape and (known == array).all():
                 return name
         self.constants[f"constant_{len(self.constants)}"] = array
         return f"constant_{len(self.constants) - 1}"
 
-    def axes(self, dim: int | tuple[int, ...]) -> str:
-        """The name of a constant that lists dimensions."""
-        return self.constant([dim] if isinstance(dim, int) else list(dim), np.int64)
+    def integers(self, *values: int) -> str:
+        """The name of a constant that lists whole numbers, as ONNX wants dimensions, bounds and shapes."""
+        return self.constant(values, np.int64)
 
     def add(self, name: str, operation: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output, which bears the node's name."""
@@ -59,17 +60,74 @@ def _binary(operation: str) -> Callable[..., str]:
     return write
 
 
-# torch operation -> how to write it: (graph, the new node's name, the operation's arguments) -> the result's name
-_OPERATIONS: dict[Any, Callable[..., str]] = {
+def _unary(operation: str) -> Callable[..., str]:
+    return lambda graph, name, x: graph.add(name, operation, x)
+
+
+def _chunk(graph: _Graph, name: str, x: str, count: int, dim: int) -> list[str]:
+    parts = [f"{name}_{i}" for i in range(count)]
+    graph.nodes.append(helper.make_node("Split", [x], parts, name=name, axis=dim, num_outputs=count))
+    return parts
+
+
+def _narrow(graph: _Graph, name: str, x: str, dim: int, start: int, length: int) -> str:
+    return graph.add(name, "Slice", x, graph.integers(start), graph.integers(start + length), graph.integers(dim))
+
+
+def _pad(
+    graph: _Graph, name: str, x: str, amounts: tuple[int, int], mode: str = "constant", value: float | None = None
+) -> str:
+    return graph.add(
+        name, "Pad", x, graph.integers(*amounts), graph.constant(value or 0.0), graph.integers(-1), mode=mode
+    )
+
+
+def _stack(graph: _Graph, name: str, parts: list[str], dim: int) -> str:
+    thick = [graph.add(f"{name}_{i}", "Unsqueeze", part, graph.integers(dim)) for i, part in enumerate(parts)]
+    return graph.add(name, "Concat", *thick, axis=dim)
+
+
+def _windows(graph: _Graph, name: str, x: str, kernel: int, stride: int, length: int) -> str:
+    half = graph.integers(kernel // 2, kernel // 2)
+    padded = graph.add(f"{name}_padded", "Pad", x, half, "", graph.integers(2))
+    seen = np.arange(0, length, stride)[:, None] + np.arange(kernel)  # (L', kernel)
+    gathered = graph.add(f"{name}_gathered", "Gather", padded, graph.constant(seen, np.int64), axis=2)
+    return graph.add(name, "Transpose", gathered, perm=[0, 1, 2, 4, 3])
+
+
+def _stretch(graph: _Graph, name: str, x: str, length: int) -> str:
+    return graph.add(name, "Gather", x, graph.constant(np.arange(length) // 2, np.int64), axis=2)
+
+
+# torch operation -> how to write it: (graph, the new node's name, the operation's arguments) -> the result's name, or
+# the names of its parts
+_OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
     operator.add: _binary("Add"),
     operator.sub: _binary("Sub"),
     operator.mul: _binary("Mul"),
     operator.truediv: _binary("Div"),
     operator.matmul: _binary("MatMul"),
-    torch.relu: lambda graph, name, x: graph.add(name, "Relu", x),
+    operator.getitem: lambda _graph, _name, parts, index: parts[index],
+    torch.exp: _unary("Exp"),
+    torch.relu: _unary("Relu"),
+    torch.sigmoid: _unary("Sigmoid"),
+    torch.stack: _stack,
+    torch.tanh: _unary("Tanh"),
+    nn.functional.pad: _pad,
+    layers.stretch: _stretch,
+    layers.windows: _windows,
+    "chunk": _chunk,
+    "expand": lambda graph, name, x, *shape: graph.add(name, "Expand", x, graph.integers(*map(abs, shape))),
+    "mean": lambda graph, name, x, dim: graph.add(name, "ReduceMean", x, graph.integers(dim), keepdims=0),
+    "narrow": _narrow,
+    "reshape": lambda graph, name, x, *shape: graph.add(name, "Reshape", x, graph.integers(*shape)),
+    "select": lambda graph, name, x, dim, i: graph.add(name, "Gather", x, graph.constant(i, np.int64), axis=dim),
     "square": lambda graph, name, x: graph.add(name, "Mul", x, x),
-    "unsqueeze": lambda graph, name, x, dim: graph.add(name, "Unsqueeze", x, graph.axes(dim)),
-    "mean": lambda graph, name, x, dim: graph.add(name, "ReduceMean", x, graph.axes(dim), keepdims=0),
+    "squeeze": lambda graph, name, x, dim: graph.add(name, "Squeeze", x, graph.integers(dim)),
+    "sum": lambda graph, name, x, dim, keepdim=False: graph.add(
+        name, "ReduceSum", x, graph.integers(dim), keepdims=int(keepdim)
+    ),
+    "unsqueeze": lambda graph, name, x, dim: graph.add(name, "Unsqueeze", x, graph.integers(dim)),
 }
 
 
@@ -98,11 +156,8 @@ def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
 def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
     graph = _Graph()
     state = ensemble.state_dict(keep_vars=True)
-    names: dict[fx.Node, str] = {}
+    names: dict[fx.Node, Any] = {}
     outputs: tuple[fx.Node, ...] = ()
-
-    def operand(argument: Any) -> Any:
-        return names[argument] if isinstance(argument, fx.Node) else argument
 
     for node in fx.symbolic_trace(ensemble).graph.nodes:
         if node.op == "placeholder":
@@ -113,7 +168,7 @@ def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
         elif node.op == "output":
             outputs = node.args[0]
         elif node.target in _OPERATIONS:
-            names[node] = _OPERATIONS[node.target](graph, node.name, *map(operand, node.args), **node.kwargs)
+            names[node] = _OPERATIONS[node.target](graph, node.name, *fx.map_arg(node.args, names.get), **node.kwargs)
         else:
             raise InputError(f"the model uses {node.target}, which ecg/export.py does not know how to write as ONNX")
     for node, name in zip(outputs, OUTPUTS, strict=True):

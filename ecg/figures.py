@@ -37,6 +37,17 @@ class Example:
     step_error: np.ndarray
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A figure with the ends of its interval, to stand beside others; `ours` sets it off from them."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    ours: bool
+
+
 def draw_examples(path: Path, examples: Sequence[Example]) -> None:
     """Draw each beat over its reconstruction, the beat coloured by the error at each sample, on one scale for all."""
     with matplotlib.rc_context():
@@ -55,6 +66,33 @@ def draw_examples(path: Path, examples: Sequence[Example]) -> None:
         figure.supxlabel("sample", fontsize="medium")
         figure.supylabel("amplitude", fontsize="medium")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+        _save(figure, path)
+
+
+def draw_intervals(path: Path, intervals: Sequence[Interval], label: str) -> None:
+    """Draw figures as points with their intervals, one line each, the highest on top."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        ordered = sorted(intervals, key=lambda interval: interval.value)
+        figure = Figure(figsize=(8, 0.9 + 0.32 * len(ordered)), dpi=DPI, layout="constrained")
+        axis = figure.subplots()
+        for place, interval in enumerate(ordered):
+            colour, marker = (ALARMING, "D") if interval.ours else (CALM, "o")
+            axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+            axis.plot(interval.value, place, marker, color=colour, markersize=6)
+            axis.annotate(
+                f"{interval.value:.4f}", (interval.high, place), (6, 0), textcoords="offset points", va="center"
+            )
+        axis.set_yticks(range(len(ordered)), [interval.name for interval in ordered])
+        axis.margins(x=0.12)
+        axis.grid(axis="x", color="#dddddd", linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlabel(label)
+        for name, kind in (("this project", True), ("classical", False)):
+            axis.plot([], [], "D" if kind else "o", color=ALARMING if kind else CALM, label=name)
+        axis.legend(loc="upper left", frameon=False)
         _save(figure, path)
 
 

@@ -68,15 +68,43 @@ def auc_with_interval(normal: np.ndarray, anomalous: np.ndarray) -> tuple[float,
     -------
     The area, and the interval's ends, cut at 0 and 1; with one beat of a kind, the interval says nothing: 0 to 1.
     """
-    m, n = len(anomalous), len(normal)
-    ranks = _midranks(np.concatenate([anomalous, normal]))
-    above_normal = (ranks[:m] - _midranks(anomalous)) / n  # for each anomalous beat, the share of normal beats below it
-    below_anomalous = 1 - (ranks[m:] - _midranks(normal)) / m  # for each normal beat, the share of anomalous ones above
-    auc = float(above_normal.mean())
-    if min(m, n) < 2:
-        return auc, 0.0, 1.0
-    half = Z95 * float(np.sqrt(above_normal.var(ddof=1) / m + below_anomalous.var(ddof=1) / n))
-    return auc, max(auc - half, 0.0), min(auc + half, 1.0)
+    return Placements.of(normal, anomalous).auc_with_interval()
+
+
+@dataclass(frozen=True)
+class Placements:
+    """How far each beat stands on its right side: what the AUC is the mean of (DeLong, DeLong, Clarke-Pearson 1988).
+
+    normal : float ndarray of shape (n_normal,), the share of anomalous beats that score above each normal one
+    anomalous : float ndarray of shape (n_anomalous,), the share of normal beats that score below each anomalous one
+
+    Placements of the same beats under several detectors may be averaged and subtracted: the result belongs to the mean,
+    or to the difference, of their AUCs.
+    """
+
+    normal: np.ndarray
+    anomalous: np.ndarray
+
+    @classmethod
+    def of(cls, normal: np.ndarray, anomalous: np.ndarray) -> "Placements":
+        """From scores of shapes (n_normal,) and (n_anomalous,), ties counting half; by the ranks of Sun & Xu 2014."""
+        m, n = len(anomalous), len(normal)
+        ranks = _midranks(np.concatenate([anomalous, normal]))
+        return cls(1 - (ranks[m:] - _midranks(normal)) / m, (ranks[:m] - _midranks(anomalous)) / n)
+
+    def interval(self) -> tuple[float, float, float]:
+        """The mean and the ends of its 95% confidence interval; infinite ends with one beat of a kind."""
+        mean = float(self.anomalous.mean())
+        if min(len(self.anomalous), len(self.normal)) < 2:
+            return mean, -np.inf, np.inf
+        variances = (kind.var(ddof=1) / len(kind) for kind in (self.anomalous, self.normal))
+        half = Z95 * float(np.sqrt(sum(variances)))
+        return mean, mean - half, mean + half
+
+    def auc_with_interval(self) -> tuple[float, float, float]:
+        """The area under the ROC curve with its 95% confidence interval, cut at 0 and 1."""
+        auc, low, high = self.interval()
+        return auc, max(low, 0.0), min(high, 1.0)
 
 
 def roc_curve(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +128,27 @@ def average_precision(normal: np.ndarray, anomalous: np.ndarray) -> float:
     """The mean of the precisions, each weighted by the recall that its threshold adds."""
     precisions, recalls = precision_recall_curve(normal, anomalous)
     return float(np.sum(precisions * np.diff(recalls, prepend=0)))
+
+
+def resampled_average_precision(scores: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The average precision of samples that hold each beat a number of times: what a bootstrap needs.
+
+    Parameters
+    ----------
+    scores, anomalous : ndarrays of shape (n_beats,), the score, and whether the beat is anomalous
+    counts : integer ndarray of shape (n_samples, n_beats), each with an anomalous beat at least
+
+    Returns
+    -------
+    float ndarray of shape (n_samples,)
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of each run of equal scores
+    result = []
+    for drawn in counts[:, order]:
+        hits, all_so_far = np.cumsum(drawn * anomalous[order])[last], np.cumsum(drawn)[last]
+        result.append(np.sum(np.diff(hits, prepend=0) * hits / np.maximum(all_so_far, 1)) / hits[-1])
+    return np.array(result)
 
 
 def _cumulative(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
+from ecg import models
 from ecg.exceptions import InputError
 from ecg.schema import Strict, check
 
@@ -19,7 +20,9 @@ class Fetch(Strict):
 
 class Preprocess(Strict):
     normal_class: int
-    scaling: Literal["none", "standard"]
+    scaling: Literal["none", "standard", "filter"]
+    smoothing: Annotated[float, Field(ge=0, le=100)]
+    detrend: Annotated[int, Field(ge=0, le=10)]
 
 
 class Train(Strict):
@@ -29,6 +32,9 @@ class Train(Strict):
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"]
+    warp: Annotated[float, Field(ge=0, lt=1)]
+    wander: Annotated[float, Field(ge=0)]
 
 
 class Calibrate(Strict):
@@ -53,11 +59,21 @@ class Params(Strict):
 
 
 def load(path: Path = PARAMS) -> Params:
-    """Read and check params.yaml; InputError names each parameter that is wrong, its value and what is accepted."""
+    """Read and check params.yaml; InputError names each parameter that is wrong, its value and what is accepted.
+
+    Of the architectures, that the chosen one exists and has a section; `ecg.models.check_section` looks into it.
+    """
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run from the root of the repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML: {error}") from None
-    return check(Params, record, str(path))
+    return parse(record, str(path))
+
+
+def parse(record: Any, where: str) -> Params:
+    """Check what stands in params.yaml, or in `where`, as `load` does."""
+    params = check(Params, record, where)
+    models.check_name(params.train.model, params.models)
+    return params

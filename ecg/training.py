@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adam import adam
 from tqdm import trange
 
+from ecg.augmentation import augment
 from ecg.exceptions import InputError
 from ecg.params import Train
 from ecg.scaling import Scaling
@@ -31,31 +32,42 @@ class Ensemble(nn.Module):
     def __init__(self, members: nn.Module, scaling: Scaling) -> None:
         super().__init__()
         self.members = members
+        self.filter = nn.Buffer(torch.from_numpy(scaling.filter))
         self.mean = nn.Buffer(torch.from_numpy(scaling.mean))
         self.deviation = nn.Buffer(torch.from_numpy(scaling.deviation))
-        self.is_raw = scaling.is_identity  # then the model that ships need not subtract 0 and divide by 1
+        # What changes nothing is left out of the model that ships.
+        self.filters, self.standardises = scaling.filters, scaling.standardises
 
     def scaled(self, beats: Tensor) -> Tensor:
         """Raw beats in the space that the members work in; any shape (..., L)."""
-        return beats if self.is_raw else (beats - self.mean) / self.deviation
+        if self.filters:
+            beats = beats @ self.filter
+        return (beats - self.mean) / self.deviation if self.standardises else beats
+
+    def errors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What members leave of scaled beats, and the error at each step: `x` (K or 1, B, L) -> (K, B, L) both."""
+        output = self.members(x)
+        reconstruction, *penalty = output if isinstance(output, tuple) else (output,)
+        residual = x - reconstruction
+        return residual, sum(penalty, residual.square())
 
     def member_errors(self, beats: Tensor) -> Tensor:
-        """Each member's mean squared error: raw beats (K, B, L), or (1, B, L) for all members alike, -> (K, B)."""
-        x = self.scaled(beats)
-        return (x - self.members(x)).square().mean(-1)
+        """Each member's mean error over a beat: raw beats (K, B, L), or (1, B, L) for all alike, -> (K, B)."""
+        _, step_error = self.errors(self.scaled(beats))
+        return step_error.mean(-1)
 
     def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Raw beats (B, L) -> reconstruction in raw units (B, L), squared error at each step (B, L), score (B,).
+        """Raw beats (B, L) -> reconstruction in raw units (B, L), error at each step (B, L), score (B,).
 
-        The first two are means over the members; the score is the mean error over the steps.
+        The first two are means over the members; the score is the mean error over the steps. The reconstruction keeps
+        what the filter takes out of a beat, so that the two differ by what the members leave.
         """
-        x = self.scaled(beats).unsqueeze(0)  # (1, B, L)
-        y = self.members(x)  # (K, B, L)
-        step_error = (x - y).square().mean(0)  # (B, L)
-        reconstruction = y.mean(0)  # (B, L)
-        if not self.is_raw:
-            reconstruction = reconstruction * self.deviation + self.mean
-        return reconstruction, step_error, step_error.mean(-1)
+        residual, member_step_error = self.errors(self.scaled(beats).unsqueeze(0))  # (K, B, L)
+        step_error = member_step_error.mean(0)  # (B, L)
+        residual = residual.mean(0)  # (B, L)
+        if self.standardises:
+            residual = residual * self.deviation
+        return beats - residual, step_error, step_error.mean(-1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Fit:
     fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that saw the beat
     held_out_error : the same under the one that did not; None with one fold
     fitted_loss, held_out_loss : float ndarrays of shape (n_epochs,), means over beats and members; the fitted one
-        as the epoch went by, the held-out one at its end, None with one fold
+        of the augmented beats as the epoch went by, the held-out one at its end, None with one fold
     """
 
     ensemble: Ensemble
@@ -78,7 +90,7 @@ class Fit:
 
 
 def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Module], settings: Train) -> Fit:
-    """Fit an ensemble to normal beats by Adam on the mean squared error; each member keeps its epoch of lowest loss.
+    """Fit an ensemble to normal beats by Adam on their mean error; each member keeps its epoch of lowest loss.
 
     Parameters
     ----------
@@ -98,7 +110,7 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
         torch.manual_seed(settings.seed)
         fold = torch.randperm(n) % folds
         saw = _saw(fold, folds)
-        ensemble = Ensemble(build(folds, samples.shape[1]), scaling)
+        ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
         losses = _train(ensemble, beats, saw, settings)
     fitted_error = _fitted_error(ensemble, beats, saw)
@@ -143,19 +155,24 @@ def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train) -> n
     seen = [torch.nonzero(row).squeeze(1) for row in saw]  # a member's own beats, one tensor a member
     size = min(map(len, seen))  # of folds that differ by a beat, the larger sits one out, another every epoch
     parameters = list(ensemble.parameters())
-    step = _adam(parameters, settings.learning_rate)
+    steps = settings.epochs * math.ceil(size / settings.batch_size)
+    rates = map(SCHEDULES[settings.schedule], np.arange(steps) / max(steps - 1, 1))
+    step = _adam(parameters)
     kept = [p.detach().clone() for p in parameters]
     lowest = torch.full((len(seen),), math.inf)
     losses = []
     with trange(settings.epochs, desc="train", unit="epoch", disable=None) as progress:
         for _ in progress:
             order = torch.stack([own[torch.randperm(len(own))[:size]] for own in seen])  # (K, size)
+            changed = augment(x[order], settings.warp, settings.wander)  # (K, size, L)
             fitted = torch.zeros(len(seen))
-            for batch in order.split(settings.batch_size, dim=1):
-                target = x[batch]  # (K, B, L)
-                loss = (ensemble.members(target) - target).square().mean((1, 2))  # (K,), each member's own
-                step(torch.autograd.grad(loss.sum(), parameters))
+            ensemble.train()
+            for batch in changed.split(settings.batch_size, dim=1):  # (K, B, L)
+                _, step_error = ensemble.errors(batch)
+                loss = step_error.mean((1, 2))  # (K,), each member's own
+                step(torch.autograd.grad(loss.sum(), parameters), settings.learning_rate * next(rates))
                 fitted += loss.detach() * (batch.shape[1] / size)
+            ensemble.eval()
             _refuse_infinite(fitted, settings)
             better = fitted < lowest
             lowest = torch.where(better, fitted, lowest)
@@ -178,8 +195,21 @@ def _refuse_infinite(loss: Tensor, settings: Train) -> None:
         )
 
 
-def _adam(parameters: list[nn.Parameter], learning_rate: float) -> Callable[[tuple[Tensor, ...]], None]:
-    """A step of torch's Adam with its default settings, given the gradients.
+def _one_cycle(done: float) -> float:
+    """Up from 1/25 of the rate to the rate by 3/10 of the steps, then down to 1/250,000 of it; each half a cosine."""
+    start, end, top = 1 / 25, 1 / 250_000, 0.3
+    if done < top:
+        return 1 - (1 - start) * (1 + math.cos(math.pi * done / top)) / 2
+    return end + (1 - end) * (1 + math.cos(math.pi * (done - top) / (1 - top))) / 2
+
+
+# How much of train.learning_rate a step takes, by the share of the steps that is done. One cycle: Smith & Topin 2019,
+# "Super-convergence", as torch's OneCycleLR has it by default, but with Adam's momentum left as it is.
+SCHEDULES: dict[str, Callable[[float], float]] = {"constant": lambda _: 1.0, "one_cycle": _one_cycle}
+
+
+def _adam(parameters: list[nn.Parameter]) -> Callable[[tuple[Tensor, ...], float], None]:
+    """A step of torch's Adam with its default settings, given the gradients and the learning rate.
 
     The function behind torch.optim.Adam, because the class imports torch's compiler: 1.6 s, longer than the training.
     """
@@ -187,7 +217,7 @@ def _adam(parameters: list[nn.Parameter], learning_rate: float) -> Callable[[tup
     steps = [torch.tensor(0.0) for _ in parameters]
 
     @torch.no_grad()
-    def step(gradients: tuple[Tensor, ...]) -> None:
+    def step(gradients: tuple[Tensor, ...], learning_rate: float) -> None:
         adam(
             parameters,  # type: ignore[arg-type]
             list(gradients),

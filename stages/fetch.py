@@ -2,13 +2,15 @@
 
 import sys
 
-from ecg import params, sources
+from ecg import models, params, sources
 from ecg.datasets import known
 from stages import RAW, run
 
 
 def main() -> None:
-    fetch = params.load().fetch
+    settings = params.load()
+    models.check_section(settings.train.model, settings.models)  # a slip there shall not wait for the download
+    fetch = settings.fetch
     source = sources.fetch(fetch.dataset, fetch.sources, RAW)
     print(f"{fetch.dataset}: from {source}")
     if known(fetch.dataset).hashes is None:

@@ -23,7 +23,7 @@ def main() -> None:
     beats.save(PROCESSED / "fit.npz", fit)
     beats.save(PROCESSED / "development.npz", train.where(~is_normal))
     beats.save(PROCESSED / "test.npz", test)
-    Scaling.fit(fit.samples, settings.preprocess.scaling).save(PROCESSED / "scaling.npz")
+    Scaling.fit(fit.samples, settings.preprocess).save(PROCESSED / "scaling.npz")
 
 
 if __name__ == "__main__":

@@ -54,12 +54,18 @@ def normal(train: Beats) -> np.ndarray:
     return train.where(train.classes == 1).samples.astype(np.float32)
 
 
+def scaling(samples: np.ndarray, kind: str) -> Scaling:
+    """A scaling of this kind, otherwise as committed, fitted to `samples`."""
+    settings = params.load(ROOT / "params.yaml").preprocess.model_copy(update={"scaling": kind})
+    return Scaling.fit(samples, settings)
+
+
 @pytest.fixture(scope="session")
 def fit(normal: np.ndarray, committed: Params) -> training.Fit:
     """Five cross-fitted members, standardised, after a few epochs."""
     settings = committed.train.model_copy(update={"epochs": 8})
-    build = partial(models.build, "dense", committed.models)
-    return training.fit(normal, Scaling.fit(normal, "standard"), build, settings)
+    build = partial(models.build, "dense", committed.models | {"dense": {"hidden": [64], "latent": 8, "noise": 0.0}})
+    return training.fit(normal, scaling(normal, "standard"), build, settings)
 
 
 @pytest.fixture(scope="session")

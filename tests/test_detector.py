@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ecg.beats import Beats
 from ecg.calibration import conformal
-from ecg.detector import Calibration, Detector
+from ecg.detector import BLOCK, Calibration, Detector
 from ecg.errors import Errors
 from ecg.exceptions import InputError
 from ecg.files import sha256
@@ -41,6 +41,23 @@ def test_a_beat_at_the_threshold_is_anomalous(shipped: Path, normal: np.ndarray,
     verdicts = Detector.load(shipped).score(normal)
     np.testing.assert_array_equal(verdicts.anomalous, score >= score[5])
     assert verdicts.anomalous[5]
+
+
+def test_many_beats_are_scored_in_blocks_as_one_by_one(shipped: Path, test: Beats) -> None:
+    detector, beats = Detector.load(shipped), test.samples[: 2 * BLOCK + 3]
+    verdicts = detector.score(beats)
+    assert verdicts.score.shape == (len(beats),)
+    for i in (0, BLOCK - 1, BLOCK, len(beats) - 1):
+        alone = detector.score(beats[i : i + 1])
+        np.testing.assert_allclose(verdicts.score[i], alone.score[0], rtol=1e-5)
+        np.testing.assert_allclose(verdicts.step_error[i], alone.step_error[0], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(verdicts.reconstruction[i], alone.reconstruction[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [0, 1, 300])
+def test_scores_alone_are_the_same(shipped: Path, test: Beats, n: int) -> None:
+    detector = Detector.load(shipped)
+    np.testing.assert_array_equal(detector.scores(test.samples[:n]), detector.score(test.samples[:n]).score)
 
 
 def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) -> None:

@@ -75,3 +75,28 @@ def test_rates_are_scikit_learns(pairs: list[tuple[bool, bool]]) -> None:
     assert counts.recall == pytest.approx(reference.recall_score(truth, alarms, zero_division=0))
     assert counts.f1 == pytest.approx(reference.f1_score(truth, alarms, zero_division=0))
     assert counts.accuracy == pytest.approx(reference.accuracy_score(truth, alarms))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.integers(2, 12))
+def test_placements_of_two_detectors_give_the_difference_of_their_areas(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 6, (2, n + m)).astype(float)
+    wins = np.array([(x[n:, None] > x[:n]) + 0.5 * (x[n:, None] == x[:n]) for x in (first, second)])  # (2, m, n)
+    gap = wins[0] - wins[1]
+    half = 1.959964 * np.sqrt(gap.mean(1).var(ddof=1) / m + gap.mean(0).var(ddof=1) / n)
+    ours, theirs = (metrics.Placements.of(x[:n], x[n:]) for x in (first, second))
+    difference = metrics.Placements(ours.normal - theirs.normal, ours.anomalous - theirs.anomalous)
+    assert difference.interval() == pytest.approx((gap.mean(), gap.mean() - half, gap.mean() + half), abs=1e-6)
+
+
+@given(scores, scores, st.integers(0, 2**32 - 1))
+def test_average_precision_of_counted_beats_is_that_of_the_beats_repeated(
+    normal: np.ndarray, anomalous: np.ndarray, seed: int
+) -> None:
+    truth, all_scores = both(normal, anomalous)
+    counts = np.random.default_rng(seed).integers(0, 4, (3, len(truth)))
+    counts[:, -1] += 1  # an anomalous beat at least
+    for drawn, ours in zip(counts, metrics.resampled_average_precision(all_scores, truth == 1, counts), strict=True):
+        repeated = np.repeat(all_scores, drawn), np.repeat(truth, drawn)
+        expected = reference.average_precision_score(repeated[1], repeated[0])
+        assert ours == pytest.approx(expected)

@@ -29,7 +29,10 @@ def refusal(record: Any, tmp_path: Path) -> str:
     [
         ("fetch", "dataset", "../../etc/passwd", "string should match pattern"),
         ("fetch", "sources", [], "at least 1 item"),
-        ("preprocess", "scaling", "minmax", "'none' or 'standard'"),
+        ("preprocess", "scaling", "minmax", "'none', 'standard' or 'filter'"),
+        ("preprocess", "smoothing", -1.0, "greater than or equal to 0"),
+        ("preprocess", "detrend", 1.5, "valid integer"),
+        ("train", "model", "transformer", "one of conv1d, dense, lstm, vae"),
         ("preprocess", "normal_class", "one", "valid integer"),
         ("train", "seed", -1, "greater than or equal to 0"),
         ("train", "folds", 0, "greater than or equal to 1"),
@@ -39,6 +42,9 @@ def refusal(record: Any, tmp_path: Path) -> str:
         ("train", "batch_size", 0, "greater than or equal to 1"),
         ("train", "learning_rate", "1e-3", "write 0.001"),
         ("train", "learning_rate", float("inf"), "finite number"),
+        ("train", "schedule", "cosine", "'constant' or 'one_cycle'"),
+        ("train", "warp", -0.1, "greater than or equal to 0"),
+        ("train", "wander", "0.1", "valid number"),
         ("calibrate", "method", "guess", "'conformal' or 'percentile'"),
         ("calibrate", "alpha", 0, "greater than 0"),
         ("calibrate", "alpha", 1.0, "less than 1"),
@@ -90,16 +96,36 @@ def test_an_architecture_is_a_file_and_a_section(record: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("name", "change", "told"),
     [
-        ({"latent": 0}, "latent is 0: it should be greater than or equal to 1"),
-        ({"hidden": [64, "16"]}, "hidden.1 is '16'"),
-        ({"hiden": [64]}, "hiden is not a known parameter; accepted here: hidden, latent"),
+        ("dense", {"latent": 0}, "latent is 0: it should be greater than or equal to 1"),
+        ("dense", {"hidden": [64, "16"]}, "hidden.1 is '16'"),
+        ("dense", {"hiden": [64]}, "hiden is not a known parameter; accepted here: hidden, latent, noise"),
+        ("dense", {"noise": -1.0}, "noise is -1.0: it should be greater than or equal to 0"),
+        ("conv1d", {"channels": []}, "channels is []: list should have at least 1 item"),
+        ("conv1d", {"kernel": 4}, "kernel is 4: value error, it should be odd"),
+        ("lstm", {"patch": 0}, "patch is 0: it should be greater than or equal to 1"),
+        ("vae", {"beta": -0.5}, "beta is -0.5: it should be greater than or equal to 0"),
+        ("vae", {"score": "likelihood"}, "score is 'likelihood': it should be 'error' or 'elbo'"),
     ],
 )
-def test_an_architecture_checks_its_own_section(record: dict[str, Any], change: dict[str, Any], told: str) -> None:
+def test_an_architecture_checks_its_own_section(
+    record: dict[str, Any], name: str, change: dict[str, Any], told: str
+) -> None:
     sections = copy.deepcopy(record["models"])
-    sections["dense"] |= change
-    with pytest.raises(InputError, match=r"params\.yaml: models\.dense") as refused:
-        models.build("dense", sections, 1, 140)
-    assert told in str(refused.value)
+    sections[name] |= change
+    with pytest.raises(InputError, match=rf"params\.yaml: models\.{name}") as refused:
+        models.build(name, sections, 1, 140)
+    assert told.lower() in str(refused.value).lower()
+
+
+def test_a_chosen_architecture_without_a_section_is_told(record: dict[str, Any], tmp_path: Path) -> None:
+    del record["models"]["lstm"]
+    record["train"]["model"] = "lstm"
+    assert "params.yaml: models.lstm is missing; train.model asks for it" in refusal(record, tmp_path)
+
+
+def test_every_architecture_has_a_section_that_it_accepts(record: dict[str, Any]) -> None:
+    assert set(models.names()) == set(record["models"]) == {"conv1d", "dense", "lstm", "vae"}
+    for name in models.names():
+        models.check_section(name, record["models"])
