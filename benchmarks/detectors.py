@@ -1,0 +1,109 @@
+"""The detectors that are compared: this project's architectures, and the classical ones of scikit-learn."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.svm import OneClassSVM
+
+from benchmarks.configuration import Classical
+from ecg import models, training
+from ecg.detector import Calibration, Detector
+from ecg.export import to_onnx
+from ecg.files import sha256
+from ecg.params import Preprocess, Train
+from ecg.scaling import Scaling
+
+Score = Callable[[np.ndarray], np.ndarray]  # raw beats (n, L) -> (n,), higher is more anomalous
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A detector that was fitted to normal beats.
+
+    held_out : float ndarray of shape (n_beats,), the score of each of them by a fit that did not see it
+    cross_fitted : scores other beats as those were scored: the mean over the K fits to all but a fold
+    score : scores other beats as the detector is used
+    seconds : what fitting for use and for calibration took
+    """
+
+    held_out: np.ndarray
+    cross_fitted: Score
+    score: Score
+    seconds: float
+
+
+def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, Any], normal: np.ndarray) -> Fitted:
+    """One of this project's detectors, from training to the exported model that ships.
+
+    `sections` is params.yaml's `models`, or what `train.model` needs of it.
+    """
+    start = time.perf_counter()
+    build = partial(models.build, train.model, sections)
+    fit = training.fit(normal, Scaling.fit(normal, preprocess), build, train)
+    if fit.held_out_error is None:
+        raise ValueError("train.folds must be 2 or more")
+    model = to_onnx(fit.ensemble, normal)
+    seconds = time.perf_counter() - start
+    detector = Detector(model, Calibration(method="none", threshold=0.0, model_sha256=sha256(model)))
+    return Fitted(fit.held_out_error, detector.scores, detector.scores, seconds)
+
+
+def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed: int, normal: np.ndarray) -> Fitted:
+    """A classical detector: fitted to all normal beats for use, and to all but a fold for calibration."""
+    start = time.perf_counter()
+    fold = np.random.default_rng(seed).permutation(len(normal)) % folds
+    preprocess = preprocess.model_copy(update={"scaling": settings.scaling})
+
+    def fit(samples: np.ndarray) -> Score:
+        scaling = Scaling.fit(samples, preprocess)
+        score = KINDS[settings.kind](scaling(samples), settings.size, seed)
+        return lambda beats: score(scaling(beats))
+
+    whole, parts = fit(normal), [fit(normal[fold != k]) for k in range(folds)]
+    held_out = np.empty(len(normal))
+    for k, part in enumerate(parts):
+        held_out[fold == k] = part(normal[fold == k])
+    seconds = time.perf_counter() - start
+    return Fitted(held_out, lambda beats: np.mean([part(beats) for part in parts], axis=0), whole, seconds)
+
+
+def _pca(samples: np.ndarray, components: float, seed: int) -> Score:
+    pca = PCA(int(components), random_state=seed).fit(samples)
+    return lambda beats: np.square(beats - pca.inverse_transform(pca.transform(beats))).mean(axis=1)
+
+
+def _knn(samples: np.ndarray, neighbours: float, seed: int) -> Score:  # noqa: ARG001
+    index = NearestNeighbors(n_neighbors=int(neighbours)).fit(samples)
+    return lambda beats: index.kneighbors(beats)[0].mean(axis=1)
+
+
+def _ocsvm(samples: np.ndarray, nu: float, seed: int) -> Score:  # noqa: ARG001
+    machine = OneClassSVM(nu=nu).fit(samples)
+    return lambda beats: -machine.score_samples(beats)
+
+
+def _lof(samples: np.ndarray, neighbours: float, seed: int) -> Score:  # noqa: ARG001
+    factor = LocalOutlierFactor(n_neighbors=int(neighbours), novelty=True).fit(samples)
+    return lambda beats: -factor.score_samples(beats)
+
+
+def _iforest(samples: np.ndarray, trees: float, seed: int) -> Score:
+    forest = IsolationForest(n_estimators=int(trees), random_state=seed).fit(samples)
+    return lambda beats: -forest.score_samples(beats)
+
+
+# kind -> (scaled normal beats, size, seed) -> score; the size is the number of components, neighbours or trees, or nu
+KINDS: dict[str, Callable[[np.ndarray, float, int], Score]] = {
+    "pca": _pca,
+    "knn": _knn,
+    "ocsvm": _ocsvm,
+    "lof": _lof,
+    "iforest": _iforest,
+}
