@@ -12,8 +12,9 @@ import numpy as np
 from ecg import beats, params
 from ecg.datasets import known
 from ecg.detector import Detector
-from ecg.figures import Example, draw_examples
+from ecg.figures import draw_examples
 from ecg.metrics import Placements
+from ecg.report import Evaluation
 from stages import MODELS, PROCESSED
 
 WORST = 20
@@ -25,37 +26,22 @@ def main() -> None:
     parser.add_argument("figure", type=Path, help="where to draw the worst errors, as PNG")
     path = parser.parse_args().figure
     settings, detector, test = params.load(), Detector.load(MODELS), beats.load(PROCESSED / "test.npz")
-    verdicts, dataset = detector.score(test.samples), known(settings.fetch.dataset)
-    anomalous = test.classes != settings.preprocess.normal_class
-    lost = np.sort(1 - Placements.of(verdicts.score[~anomalous], verdicts.score[anomalous]).normal)[::-1] / sum(
-        ~anomalous
-    )
+    dataset, threshold = known(settings.fetch.dataset), detector.calibration.threshold
+    evaluation = Evaluation(test, detector.score(test.samples), threshold, settings.preprocess.normal_class, dataset)
+    below = 1 - Placements.of(*evaluation.scores).normal  # for each normal beat, the share of anomalous ones below it
+    lost = np.sort(below)[::-1] / len(below)
     print(
         f"the AUC lacks {lost.sum():.4f} to 1; the {WORST} highest-scoring normal beats cost {lost[:WORST].sum():.4f}"
     )
-    false_alarms, misses = (
-        np.flatnonzero(verdicts.anomalous & ~anomalous),
-        np.flatnonzero(~verdicts.anomalous & anomalous),
-    )
+    false_alarms, misses = evaluation.false_alarms(), evaluation.misses()
     print(f"{len(false_alarms)} false alarms")
     for label in np.unique(test.classes[misses]).tolist():
         missed, there = (test.classes[misses] == label).sum(), (test.classes == label).sum()
         print(f"{missed} misses of {there}: {dataset.class_name(label)}")
-    worst = [
-        *false_alarms[np.argsort(-verdicts.score[false_alarms], kind="stable")[:DRAWN]],
-        *misses[np.argsort(verdicts.score[misses], kind="stable")[:DRAWN]],
-    ]
+    worst = [*false_alarms[:DRAWN], *misses[:DRAWN]]
     draw_examples(
         path,
-        [
-            Example(
-                f"test beat {i}, {dataset.class_name(int(test.classes[i]))} (score {verdicts.score[i]:.3f})",
-                test.samples[i],
-                verdicts.reconstruction[i],
-                verdicts.step_error[i],
-            )
-            for i in worst
-        ],
+        [evaluation.example(f"test beat {i}, {dataset.class_name(int(test.classes[i]))}", i) for i in worst],
     )
 
 

@@ -89,6 +89,16 @@ class Evaluation:
             rows += [(name, edges[i], edges[i + 1], int(counts[i]), self.threshold) for i in np.flatnonzero(counts)]
         return ["class", "score_from", "score_to", "beats", "threshold"], rows
 
+    def misses(self) -> np.ndarray:
+        """The anomalous beats without an alarm, by their places, the lowest score first: shape (n_misses,)."""
+        found = np.flatnonzero(self.anomalous & ~self.verdicts.anomalous)
+        return found[np.argsort(self.verdicts.score[found], kind="stable")]
+
+    def false_alarms(self) -> np.ndarray:
+        """The normal beats with an alarm, by their places, the highest score first: shape (n_false_alarms,)."""
+        found = np.flatnonzero(~self.anomalous & self.verdicts.anomalous)
+        return found[np.argsort(-self.verdicts.score[found], kind="stable")]
+
     def examples(self) -> list[Example]:
         """The typical beat of each class, the normal one first, then the worst miss and the worst false alarm.
 
@@ -101,18 +111,15 @@ class Evaluation:
             members = np.flatnonzero(classes == label)
             typical = members[np.argsort(score[members], kind="stable")[len(members) // 2]]
             chosen.append((self.dataset.class_name(label), typical))
-        misses, false_alarms = np.flatnonzero(self.anomalous & ~alarms), np.flatnonzero(~self.anomalous & alarms)
-        if len(misses):
-            worst = misses[score[misses].argmin()]
-            chosen.append((f"worst miss ({self.dataset.class_name(int(classes[worst]))})", worst))
-        if len(false_alarms):
-            chosen.append(("worst false alarm", false_alarms[score[false_alarms].argmax()]))
-        return [
-            Example(
-                f"{title}, called {'anomalous' if alarms[i] else 'normal'} (score {score[i]:.3f})",
-                self.beats.samples[i],
-                self.verdicts.reconstruction[i],
-                self.verdicts.step_error[i],
-            )
-            for title, i in chosen
-        ]
+        chosen += [(f"worst miss ({self.dataset.class_name(int(classes[i]))})", i) for i in self.misses()[:1]]
+        chosen += [("worst false alarm", i) for i in self.false_alarms()[:1]]
+        return [self.example(f"{title}, called {'anomalous' if alarms[i] else 'normal'}", i) for title, i in chosen]
+
+    def example(self, title: str, i: int) -> Example:
+        """Beat `i` to draw; its score is added to the title."""
+        return Example(
+            f"{title} (score {self.verdicts.score[i]:.3f})",
+            self.beats.samples[i],
+            self.verdicts.reconstruction[i],
+            self.verdicts.step_error[i],
+        )
