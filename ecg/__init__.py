@@ -4,9 +4,11 @@ beats, datasets, sources   what a beat is, what is known of a dataset, where bea
 scaling, augmentation      the space that models work in, and how normal beats are varied for training
 layers, models, training   the autoencoders and their cross-fitted training
 export                     from a trained ensemble to the ONNX file that ships
-errors, calibration        from errors on held-out beats to a threshold
-detector                   the shipped artifact: beats in, verdicts out
-metrics, report, figures   what the evaluation says
+errors, thresholds         from errors on held-out beats to the calibration that ships, by one of several methods
+calibration, detector      what ships: beats in; scores, p-values and verdicts out
+stream, explanation        thresholds that follow drift; why a beat has its score
+metrics, reliability       how well scores tell beats apart, and whether thresholds keep their promise
+report, figures, drawing   what the evaluation says and draws
 params, schema, files      what comes in is checked, what goes out is whole; exceptions has the error that people see
 
 Only augmentation, layers, the architectures under models, training and export import torch.

@@ -1,60 +1,158 @@
-"""From the errors of normal beats to the threshold from which a beat is called anomalous.
+"""What ships beside a model to tell alarms from scores: the held-out errors, p-values among them, and the verdict.
 
-A method is a function of the errors and the `calibrate` section of params.yaml that returns the threshold. To add one:
-write it, enter it in METHODS, and name it in `ecg.params.Calibrate`.
+`ecg.thresholds` makes a calibration; the detector uses it. NumPy and pydantic only.
 """
 
-from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from ecg.errors import Errors
-from ecg.exceptions import InputError
-from ecg.params import Calibrate
+from ecg.files import FLOAT32_DIGITS, read_json, write_json
+from ecg.schema import Rate, Strict, check
+
+_SLACK = 1 + 1e-12  # in floating point, 0.29 * 100 is less than 29
 
 
-def percentile(errors: Errors, settings: Calibrate) -> float:
-    """The given percentile of the errors: held-out ones where there are any, else those of the beats trained on.
+class Tail(Strict):
+    """p-values beyond a level, where there are too few held-out errors to count.
 
-    The starting recipe's rule. On errors of beats that the model was fitted to it promises nothing: the longer the
-    training, the further these errors fall below those of new beats.
+    level : the score above which these hold
+    excess : how far above the level each point of the curve is, increasing; from one point to the next the logarithm
+        of p falls linearly with that of the excess, before the first and after the last p stays as it is
+    p : the p-value at each point
     """
-    return float(np.percentile(errors.calibrating, settings.percentile))
+
+    level: float
+    excess: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
+    p: list[Rate]
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        falls = all(a < b for a, b in pairwise(self.excess)) and all(a > b for a, b in pairwise(self.p))
+        if len(self.p) != len(self.excess) or not falls:
+            raise ValueError("it should be a falling curve: as many p-values as excesses, these increasing, those not")
+        return self
+
+    def p_values(self, score: np.ndarray) -> np.ndarray:
+        """The p-value of each score above the level."""
+        above = np.log(np.maximum(score.astype(float) - self.level, self.excess[0]))
+        return np.exp(np.interp(above, np.log(self.excess), np.log(self.p)))
+
+    def score(self, p: float) -> float:
+        """The score at which the p-value has fallen to `p`; at the curve's end, that of its last point."""
+        excess = np.interp(-np.log(p), -np.log(self.p), np.log(self.excess))
+        return float(self.level + np.exp(excess))
 
 
-def conformal(errors: Errors, settings: Calibrate) -> float:
-    """The smallest threshold at which a beat's conformal p-value among the held-out errors is at most alpha.
+class Calibration(Strict):
+    """How one model's scores become p-values and verdicts.
 
-    p(score) = (1 + #{held-out errors >= score}) / (n + 1). If a new normal beat is exchangeable with the held-out ones,
-    it is called anomalous with a probability of at most alpha. (Vovk, Gammerman, Shafer 2005; Bates, Candes, Lei,
-    Romano, Sesia 2023, "Testing for outliers with conformal p-values".)
-
-    A held-out error is one member's, a new beat's score the mean over all. The two have the same expectation under
-    exchange, but the mean spreads less, so the alarm rate tends to stay below alpha.
-
-    Raises
-    ------
-    InputError
-        if there are no held-out errors, or too few for alpha.
+    method : how this was found (params.yaml, calibrate.method)
+    model_sha256 : of the ONNX file whose scores it is for
+    alpha : the accepted false-alarm rate; a beat is anomalous if its p-value is at most alpha. None where the method
+        takes none: a beat is anomalous from the threshold on
+    fdr : the accepted share of false alarms among all alarms of a set of beats that is screened as a whole
+    threshold : the score from which a beat is anomalous; where p-values compare member by member, the score from which
+        it is if all members give it this score
+    held_out : for each member, the errors of the normal training beats that it did not see; empty if there are none
+    p_values : the p-value by the number of held-out errors that reach a beat's, from 0 up; None for the conformal one
+    tail : p-values beyond the reach of counting, or None
     """
-    if errors.held_out is None:
-        raise InputError(
-            "params.yaml: calibrate.method is 'conformal', which needs errors on held-out beats: set train.folds to 2 "
-            "or more, or calibrate.method to 'percentile'"
-        )
-    n, allowed = len(errors.held_out), attainable_count(len(errors.held_out), settings.alpha)
-    if allowed < 1:
-        raise InputError(
-            f"params.yaml: calibrate.alpha is {settings.alpha}: the smallest p-value that {n} held-out beats can give "
-            f"is {1 / (n + 1):.3g}; {int(np.ceil(1 / settings.alpha)) - 1} beats would do, or a larger alpha"
-        )
-    # p <= alpha means at most allowed - 1 held-out errors at or above the score: just above the allowed-th largest.
-    return float(np.nextafter(np.sort(errors.held_out)[-allowed], np.float32(np.inf)))
+
+    method: str
+    model_sha256: str
+    alpha: Rate | None
+    fdr: Rate
+    threshold: float
+    held_out: list[Annotated[list[float], Field(min_length=1)]]
+    p_values: list[float] | None
+    tail: Tail | None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.p_values is not None and len(self.p_values) != self.beats + 1:
+            raise ValueError(f"p_values should have {self.beats + 1} entries, one more than there are held-out errors")
+        if self.alpha is not None and not self.held_out:
+            raise ValueError("held_out should not be empty where there is an alpha")
+        return self
+
+    @property
+    def beats(self) -> int:
+        """How many held-out errors there are."""
+        return sum(map(len, self.held_out))
+
+    def p(self, score: np.ndarray, member_score: np.ndarray) -> np.ndarray | None:
+        """The p-value of each beat, float64 of shape (n,); None without held-out errors.
+
+        The cross-conformal p-value is (1 + #{held-out errors >= the beat's}) / (n + 1), where each member compares its
+        own score of the beat with the errors of the training beats that it did not see (Vovk 2015, "Cross-conformal
+        predictors"). A table or a tail takes its place where the method has one.
+
+        Parameters
+        ----------
+        score : float ndarray of shape (n,)
+        member_score : float ndarray of shape (n, K), each member's own
+        """
+        if not self.held_out:
+            return None
+        table = np.arange(1, self.beats + 2) / (self.beats + 1) if self.p_values is None else np.array(self.p_values)
+        members = [np.array(errors, np.float32) for errors in self.held_out]
+        if self.tail is None:
+            return table[sum(reaching(own, member_score[:, k]) for k, own in enumerate(members))]
+        p = table[reaching(np.concatenate(members), score)]
+        beyond = score > self.tail.level
+        p[beyond] = self.tail.p_values(score[beyond])
+        return p
+
+    def anomalous(self, score: np.ndarray, p: np.ndarray | None) -> np.ndarray:
+        """The verdict on each beat by itself, from its score and p-value: bool of shape (n,)."""
+        if self.alpha is None or p is None:
+            return score >= np.float32(self.threshold)
+        return at_most(p, self.alpha)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        write_json(path, self.model_dump(), FLOAT32_DIGITS)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; InputError if it is anything else."""
+        return check(cls, read_json(path), str(path))
+
+
+def reaching(errors: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many of `errors`, shape (m,), are as large as each of `scores`, shape (n,), or larger: int of shape (n,)."""
+    return len(errors) - np.searchsorted(np.sort(errors), scores, side="left")
+
+
+def at_most(p: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
+    """Which p-values are at most alpha, but for floating point's last digits."""
+    return p <= alpha * _SLACK
 
 
 def attainable_count(n: int, alpha: float) -> int:
     """The largest k with k / (n + 1) <= alpha: conformal p-values are multiples of 1 / (n + 1)."""
-    return min(int(alpha * (n + 1) * (1 + 1e-12)), n)  # in floating point, 0.29 * 100 is less than 29
+    return min(int(alpha * (n + 1) * _SLACK), n)
 
 
-METHODS: dict[str, Callable[[Errors, Calibrate], float]] = {"conformal": conformal, "percentile": percentile}
+def benjamini_hochberg(p: np.ndarray, level: float) -> np.ndarray:
+    """Which beats of a set to call anomalous so that the expected share of false ones among them is at most `level`.
+
+    Benjamini & Hochberg 1995. Conformal p-values of one set are dependent, but positively, which the procedure allows
+    (Bates, Candès, Lei, Romano, Sesia 2023, theorem 2).
+
+    Parameters
+    ----------
+    p : float ndarray of shape (n,), the p-values of all beats of the set
+    level : the false-discovery rate, between 0 and 1
+
+    Returns
+    -------
+    bool ndarray of shape (n,)
+    """
+    ordered = np.sort(p)
+    below = np.flatnonzero(at_most(ordered, level * np.arange(1, len(p) + 1) / max(len(p), 1)))
+    return p <= ordered[below[-1]] if len(below) else np.zeros(len(p), bool)

@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Dataset:
-    """hashes : SHA-256 of the canonical TRAIN and TEST text; classes : the name of each class, for people."""
+    """What is known of a dataset.
+
+    hashes : SHA-256 of the canonical TRAIN and TEST text
+    classes : the name of each class, for people
+    segments : where the waves of a normal beat lie, as (name, first sample, the one after the last)
+    """
 
     hashes: tuple[str, str] | None = None
     classes: Mapping[int, str] = field(default_factory=dict)
+    segments: tuple[tuple[str, int, int], ...] = ()
 
     def class_name(self, label: int) -> str:
         """The class's name in a title."""
@@ -20,6 +26,11 @@ class Dataset:
         """The class's name in a metric's: lower case, underscores."""
         return re.sub(r"\W+", "_", self.class_name(label).replace(" -", " minus ")).lower()
 
+    def segments_in(self, start: int, stop: int) -> tuple[str, ...]:
+        """The names of the segments that samples `start` to `stop` (left out) touch, in their order, each once."""
+        touched = (name for name, first, after in self.segments if start < after and first < stop)
+        return tuple(dict.fromkeys(touched))
+
 
 _KNOWN = {
     "ECG5000": Dataset(
@@ -28,6 +39,16 @@ _KNOWN = {
             "0192997dd1793880633bfb34ae3ad5129c09a8e0f210c469225451b92cdd8548",
         ),
         classes={1: "normal", 2: "R-on-T PVC", 3: "PVC", 4: "SP or EB", 5: "unclassified"},
+        # Read off the median normal training beat, which runs from the S wave of one QRS complex to the next complex.
+        segments=(
+            ("QRS", 0, 12),
+            ("ST", 12, 24),
+            ("T", 24, 48),
+            ("TP", 48, 94),
+            ("P", 94, 116),
+            ("PR", 116, 127),
+            ("QRS", 127, 140),
+        ),
     ),
 }
 

@@ -23,7 +23,7 @@ from ecg.training import Ensemble
 OPSET = 20
 IR_VERSION = 10  # the oldest that holds this opset, so that older runtimes can read the file
 INPUT = "beats"
-OUTPUTS = ("reconstruction", "step_error", "score")
+OUTPUTS = ("reconstruction", "step_error", "score", "member_score")
 TOLERANCE = 1e-4  # relative to the largest value: float32 sums of 140 terms in another order differ by about 1e-6
 
 
@@ -75,10 +75,16 @@ def _narrow(graph: _Graph, name: str, x: str, dim: int, start: int, length: int)
 
 
 def _pad(
-    graph: _Graph, name: str, x: str, amounts: tuple[int, int], mode: str = "constant", value: float | None = None
+    graph: _Graph,
+    name: str,
+    x: str,
+    amounts: tuple[int, int],
+    mode: str = "constant",
+    value: float | None = None,
+    dim: int = -1,
 ) -> str:
     return graph.add(
-        name, "Pad", x, graph.integers(*amounts), graph.constant(value or 0.0), graph.integers(-1), mode=mode
+        name, "Pad", x, graph.integers(*amounts), graph.constant(value or 0.0), graph.integers(dim), mode=mode
     )
 
 
@@ -88,8 +94,7 @@ def _stack(graph: _Graph, name: str, parts: list[str], dim: int) -> str:
 
 
 def _windows(graph: _Graph, name: str, x: str, kernel: int, stride: int, length: int) -> str:
-    half = graph.integers(kernel // 2, kernel // 2)
-    padded = graph.add(f"{name}_padded", "Pad", x, half, "", graph.integers(2))
+    padded = _pad(graph, f"{name}_padded", x, (kernel // 2, kernel // 2), dim=2)
     seen = np.arange(0, length, stride)[:, None] + np.arange(kernel)  # (L', kernel)
     gathered = graph.add(f"{name}_gathered", "Gather", padded, graph.constant(seen, np.int64), axis=2)
     return graph.add(name, "Transpose", gathered, perm=[0, 1, 2, 4, 3])
@@ -127,6 +132,7 @@ _OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
     "sum": lambda graph, name, x, dim, keepdim=False: graph.add(
         name, "ReduceSum", x, graph.integers(dim), keepdims=int(keepdim)
     ),
+    "transpose": lambda graph, name, x, *_: graph.add(name, "Transpose", x),  # of a matrix: the axes in reverse
     "unsqueeze": lambda graph, name, x, dim: graph.add(name, "Unsqueeze", x, graph.integers(dim)),
 }
 
@@ -134,8 +140,8 @@ _OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
 def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
     """The ensemble as an ONNX model, checked to give what torch gives on `samples`.
 
-    Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L) and
-    `score` (beats,). The number of beats is free.
+    Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L),
+    `score` (beats,) and `member_score` (beats, K). The number of beats is free.
 
     Parameters
     ----------
@@ -175,12 +181,14 @@ def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
         graph.add(name, "Identity", names[node])
 
     def described(name: str, *shape: str | int) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["beats", *shape])
 
-    results = [described(name, "beats", length) for name in OUTPUTS[:-1]] + [described(OUTPUTS[-1], "beats")]
+    with torch.no_grad():
+        shapes = [output.shape for output in ensemble(torch.zeros(1, length))]
+    results = [described(name, *shape[1:]) for name, shape in zip(OUTPUTS, shapes, strict=True)]
     constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     return helper.make_model(
-        helper.make_graph(graph.nodes, "ecg-anomaly-detector", [described(INPUT, "beats", length)], results, constants),
+        helper.make_graph(graph.nodes, "ecg-anomaly-detector", [described(INPUT, length)], results, constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="ecg",

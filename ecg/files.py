@@ -15,25 +15,44 @@ import numpy as np
 
 from ecg.exceptions import InputError
 
+Table = tuple[Sequence[str], Iterable[Sequence[Any]]]  # header and rows
+
 METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
 FLOAT32_DIGITS = 9  # significant digits that bring a float32 back exactly
+FLOAT64_DIGITS = 17  # and a float64
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
     """The content of a file that the pipeline makes; InputError says how to come by it if it is missing."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; `dvc repro` makes it") from None
+        raise InputError(f"{path} is missing; {remedy}") from None
+
+
+def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
+    """What a JSON file says, unchecked; InputError if it is missing or no JSON."""
+    try:
+        return json.loads(read_bytes(path, remedy))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({error}); {remedy}") from None
+
+
+def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, by their names; InputError if the file is missing or another."""
+    try:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} does not hold arrays ({error}); `dvc repro` makes it anew") from None
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """The arrays that `write_arrays` wrote under these names; InputError if the file is missing or another."""
-    try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
-    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} does not hold {' and '.join(names)} ({error}); `dvc repro` makes it anew") from None
+    """The arrays of these names; InputError if the file is missing or another."""
+    arrays = read_all_arrays(path)
+    if missing := [name for name in names if name not in arrays]:
+        raise InputError(f"{path} does not hold {' and '.join(missing)}; `dvc repro` makes it anew")
+    return [arrays[name] for name in names]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -51,9 +70,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:
-    """Write a flat record as JSON: keys sorted, floats to `digits` significant digits."""
-    rounded = {key: _rounded(value, digits) for key, value in record.items()}
-    write_bytes(path, (json.dumps(rounded, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+    """Write a record as JSON: keys sorted, floats to `digits` significant digits."""
+    text = json.dumps(_rounded(record, digits), indent=2, sort_keys=True, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], digits: int = METRIC_DIGITS) -> None:
@@ -79,6 +98,10 @@ def sha256(content: bytes) -> str:
 
 
 def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner, digits) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner, digits) for inner in value]
     if isinstance(value, (float, np.floating)):
         return float(f"{value:.{digits}g}")
     return value.item() if isinstance(value, np.generic) else value

@@ -11,6 +11,9 @@ import numpy as np
 Z95 = 1.959963984540054  # the standard normal distribution's 97.5% quantile
 
 
+Interval = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Counts:
     """The confusion matrix of alarms on normal and anomalous beats, and the rates that follow from it."""
@@ -52,6 +55,17 @@ class Counts:
         """The share of beats that are called what they are."""
         right = self.true_positives + self.true_negatives
         return right / (right + self.false_positives + self.false_negatives)
+
+    def intervals(self) -> dict[str, Interval]:
+        """The 95% confidence intervals of the four rates, by Wilson."""
+        hits, false, right = self.true_positives, self.false_positives, self.true_positives + self.true_negatives
+        trials = {
+            "precision": (hits, hits + false),
+            "recall": (hits, hits + self.false_negatives),
+            "false_positive_rate": (false, false + self.true_negatives),
+            "accuracy": (right, right + false + self.false_negatives),
+        }
+        return {name: wilson_interval(*of) for name, of in trials.items()}
 
 
 def auc_with_interval(normal: np.ndarray, anomalous: np.ndarray) -> tuple[float, float, float]:
@@ -126,12 +140,13 @@ def precision_recall_curve(normal: np.ndarray, anomalous: np.ndarray) -> tuple[n
 
 def average_precision(normal: np.ndarray, anomalous: np.ndarray) -> float:
     """The mean of the precisions, each weighted by the recall that its threshold adds."""
-    precisions, recalls = precision_recall_curve(normal, anomalous)
-    return float(np.sum(precisions * np.diff(recalls, prepend=0)))
+    scores = np.concatenate([normal, anomalous])
+    is_anomalous = np.arange(len(scores)) >= len(normal)
+    return float(resampled_average_precision(scores, is_anomalous, np.ones((1, len(scores)), int))[0])
 
 
 def resampled_average_precision(scores: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The average precision of samples that hold each beat a number of times: what a bootstrap needs.
+    """The average precision of samples that hold each beat a number of times.
 
     Parameters
     ----------
@@ -149,6 +164,71 @@ def resampled_average_precision(scores: np.ndarray, anomalous: np.ndarray, count
         hits, all_so_far = np.cumsum(drawn * anomalous[order])[last], np.cumsum(drawn)[last]
         result.append(np.sum(np.diff(hits, prepend=0) * hits / np.maximum(all_so_far, 1)) / hits[-1])
     return np.array(result)
+
+
+def resampled_f1(alarms: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The F1 of such samples, from bool ndarrays of shape (n_beats,): who was called anomalous, and who is."""
+    hits, called, there = (counts[:, chosen].sum(axis=1) for chosen in (alarms & anomalous, alarms, anomalous))
+    return 2 * hits / (called + there)
+
+
+def stratified_resamples(anomalous: np.ndarray, samples: int, seed: int = 0) -> np.ndarray:
+    """How often each beat is drawn when normal and anomalous beats are each drawn anew, with replacement.
+
+    Parameters
+    ----------
+    anomalous : bool ndarray of shape (n_beats,), of both kinds at least one
+
+    Returns
+    -------
+    int ndarray of shape (samples, n_beats)
+    """
+    random = np.random.default_rng(seed)
+    counts = np.empty((samples, len(anomalous)), np.int64)
+    for kind in (anomalous, ~anomalous):
+        size = int(kind.sum())
+        counts[:, kind] = [np.bincount(random.integers(size, size=size), minlength=size) for _ in range(samples)]
+    return counts
+
+
+def percentile_interval(resampled: np.ndarray) -> Interval:
+    """The 95% interval between the percentiles of a bootstrap's values, shape (n_samples,)."""
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def wilson_interval(successes: int, trials: int) -> Interval:
+    """The 95% confidence interval of a rate (Wilson 1927); 0 to 1 without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    rate, z2 = successes / trials, Z95**2
+    centre, shrunk = (rate + z2 / (2 * trials)), 1 + z2 / trials
+    half = Z95 * float(np.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2)))
+    return max((centre - half) / shrunk, 0.0), min((centre + half) / shrunk, 1.0)
+
+
+def chance_band(n: int, trials: int, count: int) -> tuple[float, float]:
+    """Where the false-alarm rate of a conformal threshold lies in 95% of draws.
+
+    The number of `trials` new beats that reach the `count`-th largest of `n` held-out errors follows the beta-binomial
+    distribution, if all are exchangeable: chance is in the draw of the held-out beats, and in that of the new ones.
+
+    Parameters
+    ----------
+    count : from 1 to n
+
+    Returns
+    -------
+    The rates at which the distribution function first reaches 2.5% and 97.5%.
+    """
+    alarms = np.arange(trials)
+    above, below = count, n + 1 - count
+    # log of P(alarms + 1) / P(alarms), summed up, gives every probability but for a factor
+    steps = np.log((trials - alarms) * (above + alarms)) - np.log((alarms + 1) * (below + trials - alarms - 1))
+    logarithm = np.append(0.0, np.cumsum(steps))
+    cumulative = np.cumsum(np.exp(logarithm - logarithm.max()))
+    low, high = np.searchsorted(cumulative / cumulative[-1], [0.025, 0.975])
+    return low / trials, high / trials
 
 
 def _cumulative(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

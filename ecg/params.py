@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ecg import models
 from ecg.exceptions import InputError
-from ecg.schema import Strict, check
+from ecg.schema import Rate, Strict, check
 
 PARAMS = Path("params.yaml")
 
@@ -38,13 +38,17 @@ class Train(Strict):
 
 
 class Calibrate(Strict):
-    method: Literal["conformal", "percentile"]
-    alpha: Annotated[float, Field(gt=0, lt=1)]
+    method: Literal["percentile", "conformal", "conformal_conditional", "pot", "f1"]
+    alpha: Rate
     percentile: Annotated[float, Field(ge=0, le=100)]
+    delta: Rate
+    tail: Rate
+    fdr: Rate
 
 
 class Evaluate(Strict):
     histogram_bins: Annotated[int, Field(ge=2, le=1000)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
 
 
 class Params(Strict):
@@ -63,13 +67,17 @@ def load(path: Path = PARAMS) -> Params:
 
     Of the architectures, that the chosen one exists and has a section; `ecg.models.check_section` looks into it.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> Any:
+    """What stands in a YAML file of this repository, unchecked; InputError if it is missing or no YAML."""
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run from the root of the repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML: {error}") from None
-    return parse(record, str(path))
 
 
 def parse(record: Any, where: str) -> Params:

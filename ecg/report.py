@@ -1,35 +1,67 @@
 """What the evaluation says of a detector: the summary, the curves and the beats worth looking at."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from ecg import metrics
 from ecg.beats import Beats
+from ecg.calibration import benjamini_hochberg
 from ecg.datasets import Dataset
-from ecg.detector import Verdicts
-from ecg.figures import Example
+from ecg.detector import Detector, Verdicts
+from ecg.explanation import contributions, deletion
+from ecg.figures import Example, Kind
+from ecg.files import Table
+from ecg.metrics import Counts
 
-Table = tuple[list[str], Iterable[Sequence[Any]]]  # header and rows
+QUANTILES = (0.25, 0.5, 0.75)  # of a class's scores: the beats there stand for it
+DELETION = ("score_left_without_named_steps", "score_left_without_random_steps")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Beats of known class, of which at least one is normal and one is not, with what a detector says of them."""
+    """Beats of known class, of which at least one is normal and one is not, with what a detector says of them.
+
+    screened : bool ndarray of shape (n_beats,), which are called anomalous when all are screened as one set; None if
+        the model was calibrated without held-out beats
+    deletion : what is left of the scores of alarms without the steps that explain them, and without random ones
+        (`ecg.explanation.deletion`); None if there are no alarms on anomalous beats
+    """
 
     beats: Beats
     verdicts: Verdicts
     threshold: float
     normal_class: int
     dataset: Dataset
+    screened: np.ndarray | None = None
+    deletion: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, detector: Detector, beats: Beats, normal_class: int, dataset: Dataset) -> "Evaluation":
+        """Score the beats, each by itself and all as one set, and check what explains the alarms."""
+        verdicts, calibration = detector.score(beats.samples), detector.calibration
+        p = verdicts.p_value
+        caught = verdicts.anomalous & (beats.classes != normal_class)
+        return cls(
+            beats,
+            verdicts,
+            calibration.threshold,
+            normal_class,
+            dataset,
+            screened=None if p is None else benjamini_hochberg(p, calibration.fdr),
+            deletion=deletion(detector, beats.samples[caught], verdicts.where(caught)) if caught.any() else None,
+        )
 
     @cached_property
     def anomalous(self) -> np.ndarray:
         """Which beats are of another class than the normal one: bool, shape (n_beats,)."""
         return self.beats.classes != self.normal_class
+
+    @cached_property
+    def anomalous_classes(self) -> list[int]:
+        """The classes other than the normal one, in their order."""
+        return np.unique(self.beats.classes[self.anomalous]).tolist()
 
     @cached_property
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
@@ -39,11 +71,11 @@ class Evaluation:
     def summary(self) -> dict[str, float]:
         """The figures of metrics/evaluate.json."""
         alarms, classes = self.verdicts.anomalous, self.beats.classes
-        counts = metrics.Counts.of(alarms, self.anomalous)
+        counts = Counts.of(alarms, self.anomalous)
         auc, low, high = metrics.auc_with_interval(*self.scores)
         recalls = {
             f"recall_{self.dataset.class_key(label)}": float(alarms[classes == label].mean())
-            for label in np.unique(classes[self.anomalous]).tolist()
+            for label in self.anomalous_classes
         }
         return {
             "auc": auc,
@@ -58,7 +90,37 @@ class Evaluation:
             "threshold": self.threshold,
             **asdict(counts),
             **recalls,
+            **self._screening(),
+            **({} if self.deletion is None else dict(zip(DELETION, self.deletion, strict=True))),
         }
+
+    def _screening(self) -> dict[str, float]:
+        """What screening all beats as one set finds: the share of false ones among its alarms, and the recall."""
+        if self.screened is None:
+            return {}
+        counts = Counts.of(self.screened, self.anomalous)
+        false = counts.false_positives / max(counts.false_positives + counts.true_positives, 1)
+        return {"screened_false_discoveries": false, "screened_recall": counts.recall}
+
+    def intervals(self, resamples: int) -> dict[str, dict[str, float]]:
+        """The ends of the 95% intervals in metrics/intervals.json, by the names that the summary has.
+
+        AUC: DeLong. Rates: Wilson. Average precision and F1: percentiles of a stratified bootstrap, seeded.
+        """
+        alarms, classes = self.verdicts.anomalous, self.beats.classes
+        counts = metrics.stratified_resamples(self.anomalous, resamples)
+        precisions = metrics.resampled_average_precision(self.verdicts.score, self.anomalous, counts)
+        found: dict[str, metrics.Interval] = {
+            "auc": metrics.auc_with_interval(*self.scores)[1:],
+            "average_precision": metrics.percentile_interval(precisions),
+            "f1": metrics.percentile_interval(metrics.resampled_f1(alarms, self.anomalous, counts)),
+            **Counts.of(alarms, self.anomalous).intervals(),
+        }
+        for label in self.anomalous_classes:
+            of_class = alarms[classes == label]
+            key = f"recall_{self.dataset.class_key(label)}"
+            found[key] = metrics.wilson_interval(int(of_class.sum()), len(of_class))
+        return {name: {"ci95_low": low, "ci95_high": high} for name, (low, high) in found.items()}
 
     def roc(self) -> Table:
         """The corners of the ROC curve."""
@@ -99,21 +161,46 @@ class Evaluation:
         found = np.flatnonzero(~self.anomalous & self.verdicts.anomalous)
         return found[np.argsort(-self.verdicts.score[found], kind="stable")]
 
+    def typical(self, chosen: np.ndarray, quantile: float = 0.5) -> int:
+        """The place of the beat whose score is the median, or another quantile, of those that a bool array chooses."""
+        places = np.flatnonzero(chosen)
+        ordered = places[np.argsort(self.verdicts.score[places], kind="stable")]
+        return int(ordered[int(quantile * len(ordered))])
+
+    def typical_alarm(self) -> int:
+        """The place of the typical anomalous beat that raises an alarm, or of the typical one if none does."""
+        alarms = self.anomalous & self.verdicts.anomalous
+        return self.typical(alarms if alarms.any() else self.anomalous)
+
     def examples(self) -> list[Example]:
         """The typical beat of each class, the normal one first, then the worst miss and the worst false alarm.
 
         Typical is the beat whose score is the median of its class. Titles end in the score and the verdict.
         """
-        score, alarms, classes = self.verdicts.score, self.verdicts.anomalous, self.beats.classes
-        others = [label for label in np.unique(classes).tolist() if label != self.normal_class]
-        chosen = []
-        for label in [self.normal_class, *others]:
-            members = np.flatnonzero(classes == label)
-            typical = members[np.argsort(score[members], kind="stable")[len(members) // 2]]
-            chosen.append((self.dataset.class_name(label), typical))
+        alarms, classes = self.verdicts.anomalous, self.beats.classes
+        chosen = [
+            (self.dataset.class_name(label), self.typical(classes == label))
+            for label in [self.normal_class, *self.anomalous_classes]
+        ]
         chosen += [(f"worst miss ({self.dataset.class_name(int(classes[i]))})", i) for i in self.misses()[:1]]
         chosen += [("worst false alarm", i) for i in self.false_alarms()[:1]]
         return [self.example(f"{title}, called {'anomalous' if alarms[i] else 'normal'}", i) for title, i in chosen]
+
+    def kinds(self) -> list[Kind]:
+        """Each anomalous class: what the steps contribute to its scores, and beats from low to high score."""
+        found = []
+        for label in self.anomalous_classes:
+            of_class, name = self.beats.classes == label, self.dataset.class_name(label)
+            examples = [self.example(name, self.typical(of_class, quantile)) for quantile in QUANTILES]
+            found.append(Kind(name, contributions(self.verdicts.step_error[of_class]), examples))
+        return found
+
+    def worst(self, number: int) -> list[Example]:
+        """As many misses and false alarms, the worst of each first."""
+        names = [self.dataset.class_name(label) for label in self.beats.classes.tolist()]
+        found = [(f"miss, {names[i]}", i) for i in self.misses()[:number]]
+        found += [("false alarm", i) for i in self.false_alarms()[:number]]
+        return [self.example(title, i) for title, i in found]
 
     def example(self, title: str, i: int) -> Example:
         """Beat `i` to draw; its score is added to the title."""

@@ -1,8 +1,8 @@
 """Records from outside, checked at the door: every key, type and range, with an error that names what is wrong."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecg.exceptions import InputError
 
@@ -12,6 +12,8 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
+
+Rate = Annotated[float, Field(gt=0, lt=1)]  # a probability that is neither none nor all
 
 T = TypeVar("T", bound=Strict)
 

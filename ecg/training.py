@@ -56,18 +56,19 @@ class Ensemble(nn.Module):
         _, step_error = self.errors(self.scaled(beats))
         return step_error.mean(-1)
 
-    def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Raw beats (B, L) -> reconstruction in raw units (B, L), error at each step (B, L), score (B,).
+    def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Raw beats (B, L) -> reconstruction in raw units (B, L), error at each step (B, L), scores (B,) and (B, K).
 
-        The first two are means over the members; the score is the mean error over the steps. The reconstruction keeps
-        what the filter takes out of a beat, so that the two differ by what the members leave.
+        The first three are means over the members, of which the last has each one's own; a score is the mean error over
+        the steps. The reconstruction keeps what the filter takes out of a beat, so that the two differ by what the
+        members leave.
         """
         residual, member_step_error = self.errors(self.scaled(beats).unsqueeze(0))  # (K, B, L)
         step_error = member_step_error.mean(0)  # (B, L)
         residual = residual.mean(0)  # (B, L)
         if self.standardises:
             residual = residual * self.deviation
-        return beats - residual, step_error, step_error.mean(-1)
+        return beats - residual, step_error, step_error.mean(-1), member_step_error.mean(-1).transpose(0, 1)
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,37 @@
 """Set the threshold from the errors of normal beats, and bind it to the model that made them."""
 
+import sys
+
 import numpy as np
 
-from ecg import params
-from ecg.calibration import METHODS
-from ecg.detector import CALIBRATION, MODEL, Calibration
+from ecg import beats, params, thresholds
+from ecg.detector import CALIBRATION, Model
 from ecg.errors import Errors
-from ecg.files import read_bytes, sha256, write_json
-from stages import METRICS, MODELS, run
+from ecg.files import write_json
+from stages import METRICS, MODELS, PROCESSED, run
 
 
 def main() -> None:
     settings = params.load().calibrate
-    errors = Errors.load(MODELS / "errors.csv")
-    threshold = METHODS[settings.method](errors, settings)
-    model = read_bytes(MODELS / MODEL)
-    calibration = Calibration(method=settings.method, threshold=threshold, model_sha256=sha256(model))
+    errors, model = Errors.load(MODELS / "errors.csv"), Model.load(MODELS)
+    labelled = settings.method in thresholds.LABELLED
+    anomalous = model.scores(beats.load(PROCESSED / "development.npz").samples) if labelled else None
+    calibration = thresholds.calibrate(errors, settings, model.sha256, anomalous)
+    if labelled:
+        print(
+            f"warning: calibrate.method is '{settings.method}', which uses labels: those of the anomalous training "
+            "beats. Its threshold promises no false-alarm rate",
+            file=sys.stderr,
+        )
     calibration.save(MODELS / CALIBRATION)
     write_json(
         METRICS / "calibrate.json",
         {
             "beats": len(errors.calibrating),
-            "alarm_rate": float(np.mean(errors.calibrating >= threshold)),
+            "alarm_rate": float(np.mean(errors.calibrating >= calibration.threshold)),
             "median_error": float(np.median(errors.calibrating)),
+            "threshold": calibration.threshold,
+            "uses_labels": labelled,
         },
     )
 

@@ -1,42 +1,57 @@
-"""Measure the shipped detector on the test beats: metrics, curves and examples."""
+"""Measure the shipped detector on the test beats: metrics with their uncertainty, curves, examples, explanations."""
 
-from ecg import beats, metrics, params
+import numpy as np
+
+from ecg import beats, figures, metrics, params, reliability
 from ecg.datasets import known
 from ecg.detector import Detector
 from ecg.errors import Errors
 from ecg.exceptions import InputError
-from ecg.figures import draw_examples
+from ecg.explanation import Explainer
 from ecg.files import write_csv, write_json
 from ecg.report import Evaluation
 from stages import METRICS, MODELS, PLOTS, PROCESSED, run
 
+ALPHAS = np.arange(1, 61) / 200  # at which promised and observed false-alarm rates are compared
+WORST = 10  # misses to draw, and as many false alarms
+
 
 def main() -> None:
     settings = params.load()
-    normal_class = settings.preprocess.normal_class
+    normal_class, dataset = settings.preprocess.normal_class, known(settings.fetch.dataset)
     detector, test = Detector.load(MODELS), beats.load(PROCESSED / "test.npz")
     if not 0 < (test.classes == normal_class).sum() < len(test):
         raise InputError(
             f"params.yaml: preprocess.normal_class is {normal_class}: the test beats hold that class only or not at all"
         )
-    verdicts = detector.score(test.samples)
-    threshold = detector.calibration.threshold
-    evaluation = Evaluation(test, verdicts, threshold, normal_class, known(settings.fetch.dataset))
-    write_json(METRICS / "evaluate.json", evaluation.summary() | development(detector))
+    errors = Errors.load(MODELS / "errors.csv")
+    development = detector.scores(beats.load(PROCESSED / "development.npz").samples)
+    evaluation = Evaluation.of(detector, test, normal_class, dataset)
+    write_json(METRICS / "evaluate.json", evaluation.summary() | development_auc(errors, development))
+    write_json(METRICS / "intervals.json", evaluation.intervals(settings.evaluate.resamples))
+    methods = reliability.methods(errors, settings.calibrate, development, evaluation.verdicts, evaluation.anomalous)
+    write_csv(METRICS / "methods.csv", *methods)
+    normal = evaluation.verdicts.where(~evaluation.anomalous)
+    write_csv(PLOTS / "reliability.csv", *reliability.curves(errors, settings.calibrate, normal, ALPHAS))
     write_csv(PLOTS / "roc.csv", *evaluation.roc())
     write_csv(PLOTS / "precision_recall.csv", *evaluation.precision_recall())
     write_csv(PLOTS / "confusion.csv", *evaluation.confusion())
     write_csv(PLOTS / "scores.csv", *evaluation.histogram(settings.evaluate.histogram_bins))
-    draw_examples(PLOTS / "examples.png", evaluation.examples())
+    figures.draw_examples(PLOTS / "examples.png", evaluation.examples())
+    figures.draw_examples(PLOTS / "worst.png", evaluation.worst(WORST), columns=5)
+    figures.draw_kinds(PLOTS / "classes.png", evaluation.kinds(), dataset.segments)
+    alarm = evaluation.typical_alarm()
+    explainer = Explainer(detector, beats.load(PROCESSED / "fit.npz").samples, dataset)
+    (explanation,) = explainer.explain(test.samples[alarm : alarm + 1])
+    title = dataset.class_name(int(test.classes[alarm]))
+    figures.draw_explanation(PLOTS / "alarm.png", title, explanation, dataset.segments)
 
 
-def development(detector: Detector) -> dict[str, float]:
+def development_auc(errors: Errors, anomalous: np.ndarray) -> dict[str, float]:
     """The AUC by which to choose parameters: held-out normal against anomalous training beats."""
-    normal = Errors.load(MODELS / "errors.csv").held_out
-    if normal is None:
+    if errors.held_out is None:
         return {}
-    anomalous = detector.score(beats.load(PROCESSED / "development.npz").samples).score
-    auc, low, high = metrics.auc_with_interval(normal, anomalous)
+    auc, low, high = metrics.auc_with_interval(errors.held_out, anomalous)
     return {"development_auc": auc, "development_auc_ci95_low": low, "development_auc_ci95_high": high}
 
 

@@ -44,8 +44,7 @@ def check_name(name: str, sections: Mapping[str, Any]) -> None:
 def check_section(name: str, sections: Mapping[str, Any]) -> Strict:
     """The section of the architecture `name`, checked; InputError tells what is wrong in it."""
     check_name(name, sections)
-    architecture = importlib.import_module(f"{__name__}.{name}")
-    params: Strict = check(architecture.Params, sections[name], f"params.yaml: models.{name}")
+    params: Strict = check(_architecture(name).Params, sections[name], f"params.yaml: models.{name}")
     return params
 
 
@@ -55,5 +54,9 @@ def build(name: str, sections: Mapping[str, Any], members: int, length: int) -> 
     InputError if there is no such architecture, or if its section is missing or wrong.
     """
     params = check_section(name, sections)
-    autoencoder: nn.Module = importlib.import_module(f"{__name__}.{name}").Autoencoder(members, length, params)
+    autoencoder: nn.Module = _architecture(name).Autoencoder(members, length, params)
     return autoencoder
+
+
+def _architecture(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")

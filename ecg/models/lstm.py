@@ -46,14 +46,10 @@ class Autoencoder(nn.Module):
                 f"params.yaml: models.lstm.patch is {params.patch}: it should be less than the "
                 f"{length} samples of a beat, so that there is a sequence"
             )
-        self.encoder, self.encode = (
-            Cell(members, params.patch, params.hidden),
-            Affine(members, params.hidden, params.latent),
-        )
-        self.decoder, self.decode = (
-            Cell(members, params.latent, params.hidden),
-            Affine(members, params.hidden, params.patch),
-        )
+        self.encoder = Cell(members, params.patch, params.hidden)
+        self.encode = Affine(members, params.hidden, params.latent)
+        self.decoder = Cell(members, params.latent, params.hidden)
+        self.decode = Affine(members, params.hidden, params.patch)
 
     def forward(self, beats: Tensor) -> Tensor:  # (K or 1, B, L) -> (K, B, L)
         x = beats.expand(self.members, -1, -1)

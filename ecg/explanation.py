@@ -1,0 +1,162 @@
+"""Why a beat has the score that it has: where its error lies, what a normal beat would have been, and one that was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg.datasets import Dataset
+from ecg.detector import Detector, Verdicts
+from ecg.exceptions import InputError
+
+SHARE = 0.5  # of a beat's error, that the named steps carry at least
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive steps that carry much of a beat's error.
+
+    start, stop : the first step, and the one after the last
+    share : how much of the score they carry, 0 to 1
+    segments : the waves of the beat that they touch, where the dataset defines them
+    """
+
+    start: int
+    stop: int
+    share: float
+    segments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        where = f" ({', '.join(self.segments)})" if self.segments else ""
+        return f"samples {self.start} to {self.stop - 1}{where}: {self.share:.0%} of the score"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one beat of L samples has its score.
+
+    beat : float ndarray of shape (L,), raw
+    score, p_value, anomalous : the verdict; p_value is None if the model was calibrated without held-out beats
+    contribution : float64 ndarray of shape (L,), what each step adds to the score; they add up to it
+    runs : the steps that carry most of it, the run with the largest share first
+    reconstruction : float ndarray of shape (L,), what a normal beat would have been, raw
+    neighbour : float ndarray of shape (L,), the nearest normal training beat, raw
+    neighbour_index, distance : which one that is, and its Euclidean distance
+    """
+
+    beat: np.ndarray
+    score: float
+    p_value: float | None
+    anomalous: bool
+    contribution: np.ndarray
+    runs: tuple[Run, ...]
+    reconstruction: np.ndarray
+    neighbour: np.ndarray
+    neighbour_index: int
+    distance: float
+
+
+class Explainer:
+    """Explains what a detector says of beats.
+
+    >>> explainer = Explainer(Detector.load("models"), normal, known("ECG5000"))
+    >>> [print(run) for run in explainer.explain(beats)[0].runs]
+
+    Parameters
+    ----------
+    normal : float ndarray of shape (m, L), raw normal beats to find the nearest among: those of training
+    dataset : what names the beat's segments
+    share : how much of a beat's error the named steps carry at least, between 0 and 1
+
+    Raises
+    ------
+    InputError
+        if there are no normal beats, if they have another length than the model's, or if `share` is out of range.
+    """
+
+    def __init__(self, detector: Detector, normal: np.ndarray, dataset: Dataset, share: float = SHARE) -> None:
+        if normal.ndim != 2 or normal.shape[1] != detector.length or len(normal) == 0:
+            raise InputError(f"normal beats have shape {normal.shape}; the model takes (1 or more, {detector.length})")
+        if not 0 < share < 1:
+            raise InputError(f"share is {share}; it should be between 0 and 1")
+        self.detector, self.normal, self.dataset, self.share = detector, normal, dataset, share
+
+    def explain(self, beats: np.ndarray) -> list[Explanation]:
+        """An explanation of each raw beat, an array of shape (n, L); InputError if it is anything else."""
+        verdicts = self.detector.score(beats)
+        shares = contributions(verdicts.step_error)
+        named = carrying(verdicts.step_error, self.share)
+        return [self._explanation(np.asarray(beats[i]), verdicts, i, shares[i], named[i]) for i in range(len(beats))]
+
+    def _explanation(
+        self, beat: np.ndarray, verdicts: Verdicts, i: int, shares: np.ndarray, named: np.ndarray
+    ) -> Explanation:
+        distance = np.linalg.norm(self.normal - beat, axis=1)
+        nearest = int(np.argmin(distance))
+        runs = [
+            Run(start, stop, float(shares[start:stop].sum()), self.dataset.segments_in(start, stop))
+            for start, stop in stretches(named)
+        ]
+        score = float(verdicts.score[i])
+        return Explanation(
+            beat=beat,
+            score=score,
+            p_value=None if verdicts.p_value is None else float(verdicts.p_value[i]),
+            anomalous=bool(verdicts.anomalous[i]),
+            contribution=score * shares,
+            runs=tuple(sorted(runs, key=lambda run: -run.share)),
+            reconstruction=verdicts.reconstruction[i],
+            neighbour=self.normal[nearest],
+            neighbour_index=nearest,
+            distance=float(distance[nearest]),
+        )
+
+
+def contributions(step_error: np.ndarray) -> np.ndarray:
+    """The share of its beat's error that each step carries: (n, L) -> float64 (n, L), rows that add up to 1.
+
+    Steps of a beat without any error share alike.
+    """
+    error = step_error.astype(float)
+    total = error.sum(axis=-1, keepdims=True)
+    return np.divide(error, total, out=np.full_like(error, 1 / error.shape[-1]), where=total > 0)
+
+
+def carrying(step_error: np.ndarray, share: float = SHARE) -> np.ndarray:
+    """The fewest steps that carry at least `share` of their beat's error: (n, L) -> bool (n, L)."""
+    shares = contributions(step_error)
+    order = np.argsort(-shares, axis=-1, kind="stable")
+    before = np.cumsum(np.take_along_axis(shares, order, axis=-1), axis=-1) - np.take_along_axis(shares, order, axis=-1)
+    named = np.zeros(shares.shape, bool)
+    np.put_along_axis(named, order, before < share, axis=-1)
+    return named
+
+
+def stretches(named: np.ndarray) -> list[tuple[int, int]]:
+    """Where runs of true steps start, and the step after each: bool (L,) -> [(start, stop), ...]."""
+    edges = np.flatnonzero(np.diff(named.astype(int), prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def deletion(detector: Detector, beats: np.ndarray, verdicts: Verdicts, seed: int = 0) -> tuple[float, float]:
+    """Whether the named steps matter: what is left of the scores without them, and without as many random ones.
+
+    Steps are deleted by putting the reconstruction in their place. (Samek et al. 2017, "Evaluating the visualization of
+    what a deep neural network has learned".)
+
+    Parameters
+    ----------
+    beats : float ndarray of shape (n, L), raw; at least one
+    verdicts : what the detector says of them
+    seed : of the random steps
+
+    Returns
+    -------
+    The mean over beats of score after deletion / score before, for the named steps and for random ones.
+    """
+    named = carrying(verdicts.step_error)
+    random = np.random.default_rng(seed).permuted(named, axis=1)
+    left = []
+    for deleted in (named, random):
+        scores = detector.scores(np.where(deleted, verdicts.reconstruction, beats))
+        left.append(float(np.mean(scores / np.maximum(verdicts.score, np.finfo(np.float32).tiny))))
+    return left[0], left[1]
