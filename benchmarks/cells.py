@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from ecg.files import read_arrays, sha256, write_arrays
+from ecg.files import read_all_arrays, sha256, write_arrays
 
 PIPELINE = Path("benchmarks/dvc.yaml")
 FOLDER = Path("benchmarks/.cells")
@@ -33,7 +33,7 @@ def compute(stage: str, cells: Sequence[Cell], work: Callable[[Cell], Result], w
         for path, result in zip(missing, _results(work, list(missing.values()), workers), strict=True):
             write_arrays(path, **result)
             progress.update()
-    return [_read(path) for path in paths]
+    return [read_all_arrays(path) for path in paths]
 
 
 def _results(work: Callable[[Cell], Result], cells: Sequence[Cell], workers: int) -> Iterator[Result]:
@@ -65,9 +65,3 @@ def _content(path: Path) -> bytes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             del node.body[0]
     return ast.dump(tree).encode()
-
-
-def _read(path: Path) -> Result:
-    with np.load(path, allow_pickle=False) as arrays:
-        names = list(arrays)
-    return dict(zip(names, read_arrays(path, *names), strict=True))

@@ -1,7 +1,7 @@
 """Compare this project's detectors with classical ones on the test beats: the stage `benchmark` of benchmarks/dvc.yaml.
 
-One protocol for all: the same normal beats to fit to, held-out scores from as many folds as params.yaml has, the
-conformal threshold from these, the same test beats, every detector under every seed. Prints the table of README.md.
+One protocol for all: the same normal beats to fit to, held-out scores from as many folds as params.yaml has, verdicts
+from these by calibrate.method, the same test beats, every detector under every seed. Prints the table of README.md.
 """
 
 import statistics
@@ -15,10 +15,8 @@ from tqdm import tqdm
 from benchmarks.cells import Cell, Result, compute
 from benchmarks.configuration import load as configure
 from benchmarks.development import architecture_cell, classical_cell, development, fit, samples
-from ecg import beats, metrics, params
-from ecg.calibration import conformal
-from ecg.errors import Errors
-from ecg.figures import Interval, draw_intervals
+from benchmarks.figures import Interval, draw_intervals
+from ecg import beats, metrics, params, thresholds
 from ecg.files import write_csv
 from ecg.metrics import Counts, Placements
 from stages import METRICS, PLOTS, PROCESSED, run
@@ -59,7 +57,7 @@ def main() -> None:
             for seed, result in zip(seeds, runs, strict=True)
         ],
     )
-    anomalous = _anomalous(settings.preprocess.normal_class)
+    _, anomalous = _test(settings.preprocess.normal_class)
     placements = {name: _mean_placements([run["score"] for run in runs], anomalous) for name, runs in by_name.items()}
     precisions = _resampled(by_name, anomalous)
     rows = _differences(settings.train.model, by_name, placements, precisions)
@@ -75,17 +73,17 @@ def main() -> None:
 
 def measure(cell: Cell) -> Result:
     """One detector under one seed: fitted, calibrated, and measured on the test beats."""
-    normal, test = samples("fit"), samples("test")
-    fitted = fit(cell, normal)
+    test, anomalous = _test(cell["preprocess"]["normal_class"])
+    fitted = fit(cell, samples("fit"))
     rates = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         score = fitted.score(test)
         rates.append(len(test) / (time.perf_counter() - start))
-    held_out = fitted.held_out.astype(np.float32)
-    threshold = conformal(Errors(np.zeros(len(normal), int), held_out, held_out), params.Calibrate(**cell["calibrate"]))
-    anomalous = _anomalous(cell["preprocess"]["normal_class"])
-    counts = Counts.of(score >= threshold, anomalous)
+    labelled = fitted.score(samples("development"))
+    calibration = thresholds.calibrate(fitted.errors, params.Calibrate(**cell["calibrate"]), "", labelled)
+    alarms = calibration.anomalous(score, calibration.p(score, fitted.member_scores(test)))
+    counts = Counts.of(alarms, anomalous)
     pair = score[~anomalous], score[anomalous]
     figures = {
         "development_auc": development(fitted, samples("development"))["auc"],
@@ -99,8 +97,10 @@ def measure(cell: Cell) -> Result:
     return {name: np.array(value) for name, value in figures.items()} | {"score": score}
 
 
-def _anomalous(normal_class: int) -> np.ndarray:
-    return beats.load(PROCESSED / "test.npz").classes != normal_class
+def _test(normal_class: int) -> tuple[np.ndarray, np.ndarray]:
+    """The test beats, and which are anomalous."""
+    test = beats.load(PROCESSED / "test.npz")
+    return test.samples, test.classes != normal_class
 
 
 def _mean_placements(scores: Sequence[np.ndarray], anomalous: np.ndarray) -> Placements:
@@ -111,10 +111,8 @@ def _mean_placements(scores: Sequence[np.ndarray], anomalous: np.ndarray) -> Pla
 
 def _resampled(by_name: dict[str, list[Result]], anomalous: np.ndarray) -> dict[str, np.ndarray]:
     """Average precision, mean over seeds, as it is (first) and on resampled beats, the same for all detectors."""
-    random = np.random.default_rng(0)
-    counts = np.ones((RESAMPLES + 1, len(anomalous)), np.int64)  # how often each beat is drawn
-    for kind in (anomalous, ~anomalous):
-        counts[1:, kind] = random.multinomial(kind.sum(), np.full(kind.sum(), 1 / kind.sum()), RESAMPLES)
+    resamples = metrics.stratified_resamples(anomalous, RESAMPLES)
+    counts = np.concatenate([np.ones((1, len(anomalous)), int), resamples])
     resampled = {}
     for name, runs in tqdm(by_name.items(), desc="bootstrap", unit="detector", disable=None):
         different = np.unique([run["score"] for run in runs], axis=0, return_counts=True)
@@ -136,7 +134,7 @@ def _differences(
             theirs = placements[name]
             auc = Placements(ours.normal - theirs.normal, ours.anomalous - theirs.anomalous).interval()
             precision = precisions[default] - precisions[name]
-            rows.append([name, *auc, precision[0], *np.quantile(precision[1:], [0.025, 0.975])])
+            rows.append([name, *auc, precision[0], *metrics.percentile_interval(precision[1:])])
     return sorted(rows, key=lambda row: row[1])
 
 

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
-from ecg.exceptions import InputError
-from ecg.files import read_bytes
-from ecg.schema import Strict, check
+from ecg import params
+from ecg.schema import Rate, Strict, check
 
 PATH = Path("benchmarks/params.yaml")
 
@@ -39,17 +37,51 @@ class Development(Strict):
     classical: dict[Kind, list[Grid]]
 
 
+class Coverage(Strict):
+    """The stage `coverage`: how often to redraw the training beats, for which detectors, and what to measure then.
+
+    redraws : by an architecture's name or a classical detector's
+    alphas : at which promised and observed false-alarm rates are compared; `rare` is one below 1 / (n + 1)
+    prevalences : of anomalies in mixtures of as many `beats`, to be screened
+    """
+
+    redraws: dict[str, Annotated[int, Field(ge=2)]]
+    alphas: list[Rate]
+    rare: Rate
+    prevalences: list[Rate]
+    beats: Annotated[int, Field(ge=1)]
+
+
+class Drift(Strict):
+    """The stage `drift`: streams of beats whose normal changes slowly, from none to the whole of the change.
+
+    streams : how many
+    prevalences : of anomalies
+    steady, ramp, settling, settled : how many beats without drift, with growing drift, and with all of it: until
+        thresholds should have settled, and afterwards
+    scale, shift, warp : what the amplitude gains, what is added, how far the beat is stretched about its middle
+    """
+
+    streams: Annotated[int, Field(ge=2)]
+    prevalences: list[Rate]
+    steady: Annotated[int, Field(ge=1)]
+    ramp: Annotated[int, Field(ge=1)]
+    settling: Annotated[int, Field(ge=1)]
+    settled: Annotated[int, Field(ge=1)]
+    scale: float
+    shift: float
+    warp: Annotated[float, Field(lt=1)]
+
+
 class Configuration(Strict):
     """All of benchmarks/params.yaml."""
 
     benchmark: Benchmark
     development: Development
+    coverage: Coverage
+    drift: Drift
 
 
 def load(path: Path = PATH) -> Configuration:
     """Read and check the file; InputError names each parameter that is wrong, its value and what is accepted."""
-    try:
-        record = yaml.safe_load(read_bytes(path))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
-    return check(Configuration, record, str(path))
+    return check(Configuration, params.read(path), str(path))

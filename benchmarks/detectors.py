@@ -14,9 +14,9 @@ from sklearn.svm import OneClassSVM
 
 from benchmarks.configuration import Classical
 from ecg import models, training
-from ecg.detector import Calibration, Detector
+from ecg.detector import Model
+from ecg.errors import Errors
 from ecg.export import to_onnx
-from ecg.files import sha256
 from ecg.params import Preprocess, Train
 from ecg.scaling import Scaling
 
@@ -25,16 +25,16 @@ Score = Callable[[np.ndarray], np.ndarray]  # raw beats (n, L) -> (n,), higher i
 
 @dataclass(frozen=True)
 class Fitted:
-    """A detector that was fitted to normal beats.
+    """A detector that was fitted to normal beats, once to all of them and once to all but each of K folds.
 
-    held_out : float ndarray of shape (n_beats,), the score of each of them by a fit that did not see it
-    cross_fitted : scores other beats as those were scored: the mean over the K fits to all but a fold
+    errors : the scores of these beats, held out by the fit that did not see the beat
+    member_scores : scores other beats by each of the K fits: raw beats (n, L) -> (n, K)
     score : scores other beats as the detector is used
     seconds : what fitting for use and for calibration took
     """
 
-    held_out: np.ndarray
-    cross_fitted: Score
+    errors: Errors
+    member_scores: Score
     score: Score
     seconds: float
 
@@ -51,8 +51,9 @@ def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, A
         raise ValueError("train.folds must be 2 or more")
     model = to_onnx(fit.ensemble, normal)
     seconds = time.perf_counter() - start
-    detector = Detector(model, Calibration(method="none", threshold=0.0, model_sha256=sha256(model)))
-    return Fitted(fit.held_out_error, detector.scores, detector.scores, seconds)
+    shipped = Model(model)
+    errors = Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+    return Fitted(errors, shipped.member_scores, shipped.scores, seconds)
 
 
 def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed: int, normal: np.ndarray) -> Fitted:
@@ -71,7 +72,8 @@ def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed:
     for k, part in enumerate(parts):
         held_out[fold == k] = part(normal[fold == k])
     seconds = time.perf_counter() - start
-    return Fitted(held_out, lambda beats: np.mean([part(beats) for part in parts], axis=0), whole, seconds)
+    errors = Errors(fold, held_out.astype(np.float32), held_out.astype(np.float32))
+    return Fitted(errors, lambda beats: np.column_stack([part(beats) for part in parts]), whole, seconds)
 
 
 def _pca(samples: np.ndarray, components: float, seed: int) -> Score:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import yaml
 
 from benchmarks.cells import Cell, Result, compute
 from benchmarks.configuration import PATH, Classical, Configuration
@@ -30,7 +29,7 @@ MEASURES = ["auc", "average_precision"]
 
 
 def main() -> None:
-    record = yaml.safe_load(params.PARAMS.read_text())
+    record = params.read(params.PARAMS)
     configuration = configure()
     repeats = configuration.development.repeats
     candidates = list(architectures(record, configuration)) + list(classical(record, configuration))
@@ -99,7 +98,7 @@ def replaced(record: Any, change: Mapping[str, Any]) -> Any:
         *sections, key = name.split(".")
         section = record
         for part in sections:
-            section = section.get(part, {})
+            section = section.get(part) if isinstance(section, dict) else None
         if not isinstance(section, dict) or key not in section:
             raise InputError(f"{PATH}: {name} is not a parameter in params.yaml")
         section[key] = value
@@ -131,7 +130,7 @@ def measure(cell: Cell) -> Result:
 
 def development(fitted: Fitted, anomalous: np.ndarray) -> Result:
     """What the choice of settings goes by."""
-    pair = fitted.held_out, fitted.cross_fitted(anomalous)
+    pair = fitted.errors.calibrating, fitted.member_scores(anomalous).mean(axis=1)
     return {
         "auc": np.array(metrics.auc_with_interval(*pair)[0]),
         "average_precision": np.array(metrics.average_precision(*pair)),
