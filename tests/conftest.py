@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from ecg import beats, models, params, sources, training
+from ecg import beats, models, params, sources, thresholds, training
 from ecg.beats import Beats
+from ecg.detector import Detector, Model
 from ecg.errors import Errors
 from ecg.export import to_onnx
-from ecg.params import Params
+from ecg.params import Calibrate, Params
 from ecg.scaling import Scaling
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,17 @@ def onnx_model(fit: training.Fit, normal: np.ndarray) -> bytes:
 @pytest.fixture(scope="session")
 def errors(fit: training.Fit) -> Errors:
     return Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+
+
+def calibrating(**changes: object) -> Calibrate:
+    """The calibrate section as committed, but for these changes."""
+    return params.load(ROOT / "params.yaml").calibrate.model_copy(update=changes)
+
+
+@pytest.fixture(scope="session")
+def detector(onnx_model: bytes, errors: Errors) -> Detector:
+    model = Model(onnx_model)
+    return Detector(model, thresholds.calibrate(errors, calibrating(), model.sha256))
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,28 @@
-import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from ecg import thresholds
 from ecg.beats import Beats
-from ecg.calibration import conformal
-from ecg.detector import BLOCK, Calibration, Detector
+from ecg.calibration import benjamini_hochberg
+from ecg.detector import BLOCK, Detector, Model
 from ecg.errors import Errors
 from ecg.exceptions import InputError
 from ecg.files import sha256
-from ecg.params import Params
+from tests.conftest import calibrating
 
 
-def write_calibration(folder: Path, threshold: float, model: bytes) -> None:
-    calibration = Calibration(method="conformal", threshold=threshold, model_sha256=sha256(model))
-    calibration.save(folder / "calibration.json")
+def write_calibration(folder: Path, model: bytes, errors: Errors, **changes: object) -> None:
+    thresholds.calibrate(errors, calibrating(**changes), sha256(model)).save(folder / "calibration.json")
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, onnx_model: bytes, errors: Errors, committed: Params) -> Path:
+def shipped(tmp_path: Path, onnx_model: bytes, errors: Errors) -> Path:
     """A folder with a model and its calibration."""
     (tmp_path / "autoencoder.onnx").write_bytes(onnx_model)
-    threshold = conformal(errors, committed.calibrate)
-    write_calibration(tmp_path, threshold, onnx_model)
+    write_calibration(tmp_path, onnx_model, errors)
     return tmp_path
 
 
@@ -35,12 +32,63 @@ def test_a_detector_finds_most_anomalies_and_spares_most_normal_beats(shipped: P
     assert alarms[train.classes == 1].mean() <= 0.06
 
 
-def test_a_beat_at_the_threshold_is_anomalous(shipped: Path, normal: np.ndarray, onnx_model: bytes) -> None:
-    score = Detector.load(shipped).score(normal).score
-    write_calibration(shipped, float(score[5]), onnx_model)
-    verdicts = Detector.load(shipped).score(normal)
+def test_a_beat_at_the_threshold_is_anomalous(detector: Detector, errors: Errors, normal: np.ndarray) -> None:
+    score = detector.scores(normal)
+    calibration = thresholds.calibrate(errors, calibrating(method="percentile"), detector.model.sha256)
+    at_beat_5 = calibration.model_copy(update={"threshold": float(score[5])})
+    verdicts = Detector(detector.model, at_beat_5).score(normal)
     np.testing.assert_array_equal(verdicts.anomalous, score >= score[5])
     assert verdicts.anomalous[5]
+
+
+def test_a_beat_is_anomalous_if_its_p_value_is_at_most_alpha(detector: Detector, test: Beats) -> None:
+    verdicts = detector.score(test.samples)
+    np.testing.assert_array_equal(verdicts.anomalous, verdicts.p_value <= detector.calibration.alpha)
+    assert verdicts.anomalous.any()
+    assert not verdicts.anomalous.all()
+    n = detector.calibration.beats
+    ranks = verdicts.p_value * (n + 1)
+    np.testing.assert_allclose(ranks, np.round(ranks))
+    assert (ranks.min(), ranks.max()) == pytest.approx((1, n + 1), abs=30)
+
+
+def test_a_set_is_screened_at_the_calibrated_rate_or_at_another(detector: Detector, test: Beats) -> None:
+    beats, p = test.samples[::3], detector.score(test.samples[::3]).p_value
+    np.testing.assert_array_equal(detector.screen(beats).anomalous, benjamini_hochberg(p, detector.calibration.fdr))
+    strict, loose = detector.screen(beats, fdr=0.02), detector.screen(beats, fdr=0.3)
+    assert (strict.anomalous <= loose.anomalous).all()
+    assert strict.anomalous.sum() < loose.anomalous.sum()
+    wrong = loose.anomalous & (test.classes[::3] == 1)
+    assert wrong.sum() / loose.anomalous.sum() < 0.3
+    assert detector.screen(beats[:0]).anomalous.shape == (0,)
+
+
+@pytest.mark.parametrize("fdr", [0.0, 1.0, -0.1])
+def test_a_rate_that_is_none_is_refused(detector: Detector, normal: np.ndarray, fdr: float) -> None:
+    with pytest.raises(InputError, match=f"fdr is {fdr}"):
+        detector.screen(normal, fdr)
+
+
+def test_without_held_out_errors_there_are_verdicts_but_no_p_values(
+    detector: Detector, errors: Errors, normal: np.ndarray
+) -> None:
+    fitted = Errors(errors.fold, errors.fitted, None)
+    calibration = thresholds.calibrate(fitted, calibrating(method="percentile"), detector.model.sha256)
+    without = Detector(detector.model, calibration)
+    verdicts = without.score(normal)
+    assert verdicts.p_value is None
+    assert verdicts.where(verdicts.anomalous).p_value is None
+    assert 0 < verdicts.anomalous.sum() < len(normal) / 2
+    with pytest.raises(InputError, match="screening needs p-values"):
+        without.screen(normal)
+
+
+def test_verdicts_can_be_picked(detector: Detector, normal: np.ndarray) -> None:
+    verdicts, chosen = detector.score(normal), np.arange(len(normal)) % 3 == 0
+    picked, alone = verdicts.where(chosen), detector.score(normal[chosen])
+    for name in ("score", "p_value", "anomalous", "step_error", "reconstruction", "member_score"):
+        np.testing.assert_array_equal(getattr(picked, name), getattr(verdicts, name)[chosen])
+        assert getattr(picked, name).shape == getattr(alone, name).shape
 
 
 def test_many_beats_are_scored_in_blocks_as_one_by_one(shipped: Path, test: Beats) -> None:
@@ -55,9 +103,11 @@ def test_many_beats_are_scored_in_blocks_as_one_by_one(shipped: Path, test: Beat
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
-def test_scores_alone_are_the_same(shipped: Path, test: Beats, n: int) -> None:
-    detector = Detector.load(shipped)
-    np.testing.assert_array_equal(detector.scores(test.samples[:n]), detector.score(test.samples[:n]).score)
+def test_scores_alone_are_the_same(detector: Detector, test: Beats, n: int) -> None:
+    beats, verdicts = test.samples[:n], detector.score(test.samples[:n])
+    np.testing.assert_array_equal(detector.scores(beats), verdicts.score)
+    np.testing.assert_array_equal(detector.model.member_scores(beats), verdicts.member_score)
+    np.testing.assert_allclose(verdicts.member_score.mean(axis=1), verdicts.score, rtol=1e-5)
 
 
 def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) -> None:
@@ -65,7 +115,8 @@ def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) 
     assert detector.length == 140
     for n in (0, 1, 3):
         verdicts = detector.score(normal[:n])
-        assert verdicts.score.shape == verdicts.anomalous.shape == (n,)
+        assert verdicts.score.shape == verdicts.p_value.shape == verdicts.anomalous.shape == (n,)
+        assert verdicts.member_score.shape == (n, detector.model.members)
         assert verdicts.step_error.shape == verdicts.reconstruction.shape == (n, 140)
 
 
@@ -77,6 +128,7 @@ def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) 
         (np.zeros((1, 2, 140)), r"shape \(1, 2, 140\)"),
         (np.where(np.arange(280).reshape(2, 140) == 150, np.nan, 0), "beat 1, sample 10 is nan"),
         (np.full((1, 140), 1e39), "beat 0, sample 0 is inf"),
+        (np.where(np.arange(280).reshape(2, 140) == 150, 1e30, 0), "beat 1 is too large"),
         ([["a"] * 140], "beats must be numbers in rows of 140"),
         ([[0.0] * 140, [0.0]], "beats must be numbers"),
     ],
@@ -94,43 +146,29 @@ def test_a_missing_file_is_told_with_the_command_that_makes_it(shipped: Path, na
 
 
 def test_a_calibration_of_another_model_is_refused(shipped: Path, onnx_model: bytes) -> None:
-    (shipped / "autoencoder.onnx").write_bytes(onnx_model + b"\0")
+    other = onnx.load_from_string(onnx_model)
+    other.producer_name = "somebody else"
+    (shipped / "autoencoder.onnx").write_bytes(other.SerializeToString())
     with pytest.raises(InputError, match="belongs to another model"):
         Detector.load(shipped)
 
 
-def test_a_damaged_model_is_refused(shipped: Path, onnx_model: bytes) -> None:
+def test_another_kind_of_model_is_refused(onnx_model: bytes) -> None:
+    other = onnx.load_from_string(onnx_model)
+    other.graph.output.pop()
+    with pytest.raises(InputError, match="another kind of model: its outputs are reconstruction, step_error, score"):
+        Model(other.SerializeToString())
+
+
+def test_a_calibration_of_another_number_of_members_is_refused(detector: Detector, errors: Errors) -> None:
+    two = Errors(errors.fold % 2, errors.fitted, errors.held_out)
+    with pytest.raises(InputError, match="belongs to another model"):
+        Detector(detector.model, thresholds.calibrate(two, calibrating(), detector.model.sha256))
+
+
+def test_a_damaged_model_is_refused(shipped: Path, onnx_model: bytes, errors: Errors) -> None:
     half = onnx_model[: len(onnx_model) // 2]
     (shipped / "autoencoder.onnx").write_bytes(half)
-    write_calibration(shipped, 1.0, half)
+    write_calibration(shipped, half, errors)
     with pytest.raises(InputError, match="not a model that ONNX Runtime can read"):
         Detector.load(shipped)
-
-
-values = st.none() | st.booleans() | st.floats() | st.text(max_size=5)
-
-
-@given(
-    st.one_of(
-        st.binary(max_size=60),
-        st.recursive(
-            values, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=5), x, max_size=3)
-        ).map(lambda x: json.dumps(x).encode()),
-        st.dictionaries(st.sampled_from(["method", "threshold", "model_sha256", "more"]), values, max_size=4)
-        .filter(lambda record: len(record) != 3 or "more" in record)
-        .map(lambda x: json.dumps(x).encode()),
-    )
-)
-def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("models") / "calibration.json"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"calibration\.json"):
-        Calibration.load(path)
-
-
-def test_a_threshold_must_be_a_finite_number(tmp_path: Path) -> None:
-    for threshold in ("NaN", "Infinity", '"high"', "true", "null"):
-        path = tmp_path / "calibration.json"
-        path.write_text(f'{{"method": "conformal", "model_sha256": "00", "threshold": {threshold}}}')
-        with pytest.raises(InputError, match="threshold is"):
-            Calibration.load(path)

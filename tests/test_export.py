@@ -18,7 +18,7 @@ from tests.conftest import ROOT, scaling
 
 def run(model: bytes, beats: np.ndarray) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return session.run(["reconstruction", "step_error", "score"], {"beats": beats})
+    return session.run(export.OUTPUTS, {"beats": beats})
 
 
 @pytest.mark.parametrize(("folds", "kind"), [(1, "none"), (3, "standard"), (2, "filter")])
@@ -58,7 +58,7 @@ def test_any_number_of_beats_is_scored_as_each_alone(onnx_model: bytes, normal: 
 
 
 def test_step_errors_add_up_to_the_score(onnx_model: bytes, normal: np.ndarray) -> None:
-    _, step_error, score = run(onnx_model, normal)
+    _, step_error, score, _ = run(onnx_model, normal)
     np.testing.assert_allclose(step_error.mean(1), score, rtol=1e-6)
 
 
@@ -67,7 +67,9 @@ def test_score_is_the_mean_error_of_the_members_where_they_work(
 ) -> None:
     with torch.no_grad():
         members = fit.ensemble.member_errors(torch.from_numpy(normal).unsqueeze(0)).numpy()  # (K, n)
-    np.testing.assert_allclose(run(onnx_model, normal)[2], members.mean(0), rtol=1e-5)
+    _, _, score, member_score = run(onnx_model, normal)
+    np.testing.assert_allclose(score, members.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(member_score, members.T, rtol=1e-5)
 
 
 def test_reconstruction_is_in_the_beats_own_units(onnx_model: bytes, normal: np.ndarray) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as reference
 
 from ecg import metrics
@@ -100,3 +101,55 @@ def test_average_precision_of_counted_beats_is_that_of_the_beats_repeated(
         repeated = np.repeat(all_scores, drawn), np.repeat(truth, drawn)
         expected = reference.average_precision_score(repeated[1], repeated[0])
         assert ours == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=50), st.integers(0, 2**32 - 1))
+def test_f1_of_counted_beats_is_that_of_the_beats_repeated(pairs: list[tuple[bool, bool]], seed: int) -> None:
+    alarms, truth = np.array([*pairs, (True, True)]).T
+    counts = np.random.default_rng(seed).integers(0, 4, (3, len(truth)))
+    counts[:, -1] += 1
+    for drawn, ours in zip(counts, metrics.resampled_f1(alarms, truth, counts), strict=True):
+        assert ours == pytest.approx(reference.f1_score(np.repeat(truth, drawn), np.repeat(alarms, drawn)))
+
+
+def test_resamples_keep_the_number_of_each_kind_and_come_back_with_the_seed() -> None:
+    anomalous = np.arange(30) % 3 == 0
+    counts = metrics.stratified_resamples(anomalous, 400, seed=3)
+    assert counts.shape == (400, 30)
+    assert (counts[:, anomalous].sum(1) == 10).all()
+    assert (counts[:, ~anomalous].sum(1) == 20).all()
+    assert counts.mean(0) == pytest.approx(1, abs=0.25)
+    np.testing.assert_array_equal(counts, metrics.stratified_resamples(anomalous, 400, seed=3))
+
+
+def test_the_bootstraps_interval_covers_the_true_f1_as_often_as_it_says() -> None:
+    rng, anomalous, covered = np.random.default_rng(0), np.arange(300) < 100, []
+    true = 2 * 90 / (2 * 90 + 10 + 20)  # of 100 anomalies 90 are found in the long run, of 200 normal beats 20 are not
+    for _ in range(300):
+        alarms = rng.random(300) < np.where(anomalous, 0.9, 0.1)
+        low, high = metrics.percentile_interval(
+            metrics.resampled_f1(alarms, anomalous, metrics.stratified_resamples(anomalous, 200))
+        )
+        covered.append(low <= true <= high)
+    assert 0.91 <= np.mean(covered) <= 0.99
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_rates_have_wilsons_interval(hits: int, more: int) -> None:
+    trials = hits + more
+    low, high = metrics.wilson_interval(hits, trials)
+    if trials == 0:
+        assert (low, high) == (0, 1)
+        return
+    expected = stats.binomtest(hits, trials).proportion_ci(0.95, method="wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@given(st.integers(1, 300), st.integers(1, 400), st.data())
+def test_the_band_of_chance_is_the_beta_binomials(n: int, trials: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, n))
+    distribution = stats.betabinom(trials, count, n + 1 - count)
+    low, high = (round(rate * trials) for rate in metrics.chance_band(n, trials, count))
+    # the first number of alarms at which the distribution function is there, but for rounding
+    assert distribution.cdf(low) >= 0.025 - 1e-9 >= distribution.cdf(low - 1) - 2e-9
+    assert distribution.cdf(high) >= 0.975 - 1e-9 >= distribution.cdf(high - 1) - 2e-9

@@ -45,11 +45,15 @@ def refusal(record: Any, tmp_path: Path) -> str:
         ("train", "schedule", "cosine", "'constant' or 'one_cycle'"),
         ("train", "warp", -0.1, "greater than or equal to 0"),
         ("train", "wander", "0.1", "valid number"),
-        ("calibrate", "method", "guess", "'conformal' or 'percentile'"),
+        ("calibrate", "method", "guess", "'percentile', 'conformal', 'conformal_conditional', 'pot' or 'f1'"),
         ("calibrate", "alpha", 0, "greater than 0"),
         ("calibrate", "alpha", 1.0, "less than 1"),
+        ("calibrate", "delta", 0.0, "greater than 0"),
+        ("calibrate", "tail", 1.0, "less than 1"),
+        ("calibrate", "fdr", "0.1", "valid number"),
         ("calibrate", "percentile", 101, "less than or equal to 100"),
         ("evaluate", "histogram_bins", 1, "greater than or equal to 2"),
+        ("evaluate", "resamples", 10, "greater than or equal to 100"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_name_and_what_is_accepted(

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ecg import figures
 from ecg.beats import Beats
 from ecg.datasets import Dataset, known
-from ecg.detector import Verdicts
-from ecg.figures import Example, draw_examples
+from ecg.detector import Detector, Verdicts
+from ecg.explanation import Explainer, contributions
+from ecg.figures import Example, Kind, draw_examples
 from ecg.report import Evaluation
 
 CONTRACT = {
@@ -21,7 +23,7 @@ CONTRACT = {
 def evaluation(classes: np.ndarray, score: np.ndarray, threshold: float, dataset: Dataset | None = None) -> Evaluation:
     score = np.asarray(score, np.float32)
     blank = np.zeros((len(score), 4), np.float32)
-    verdicts = Verdicts(score, score >= threshold, np.repeat(score[:, None], 4, 1), blank)
+    verdicts = Verdicts(score, None, score >= threshold, np.repeat(score[:, None], 4, 1), blank, score[:, None])
     return Evaluation(Beats(blank, np.asarray(classes)), verdicts, threshold, 1, dataset or known("ECG5000"))
 
 
@@ -39,6 +41,31 @@ def test_summary_keeps_the_contract(of_test: Evaluation) -> None:
     counts = [summary[f"{kind}s"] for kind in ("true_negative", "false_positive", "false_negative", "true_positive")]
     assert sum(counts) == 4500
     assert summary["true_negatives"] + summary["false_positives"] == 2627
+
+
+def test_every_rate_and_area_has_an_interval_around_it(of_test: Evaluation) -> None:
+    summary, intervals = of_test.summary(), of_test.intervals(200)
+    counted = {"threshold", *(name for name in CONTRACT if name.endswith(("positives", "negatives")))}
+    assert set(intervals) == {name for name in CONTRACT if "ci95" not in name} - counted
+    for name, ends in intervals.items():
+        assert ends["ci95_low"] <= summary[name] <= ends["ci95_high"]
+        assert ends["ci95_high"] - ends["ci95_low"] < (0.5 if "recall_" in name else 0.05)
+    assert intervals["auc"] == {"ci95_low": summary["auc_ci95_low"], "ci95_high": summary["auc_ci95_high"]}
+    assert of_test.intervals(200) == intervals
+
+
+def test_an_evaluation_of_a_detector_adds_screening_and_the_check_of_its_explanations(
+    detector: Detector, test: Beats
+) -> None:
+    of_detector = Evaluation.of(detector, test, 1, known("ECG5000"))
+    summary = of_detector.summary()
+    more = {"screened_false_discoveries", "screened_recall"}
+    left = {"score_left_without_named_steps", "score_left_without_random_steps"}
+    assert set(summary) == CONTRACT | more | left
+    called = detector.screen(test.samples).anomalous
+    assert summary["screened_recall"] == called[test.classes != 1].mean()
+    assert summary["screened_false_discoveries"] == (called & (test.classes == 1)).sum() / called.sum()
+    assert summary["score_left_without_named_steps"] < summary["score_left_without_random_steps"] < 1
 
 
 def test_recall_of_the_classes_adds_up_to_the_recall(of_test: Evaluation) -> None:
@@ -85,6 +112,34 @@ def test_a_perfect_detector_has_no_worst() -> None:
     assert [example.title.split(",")[0] for example in examples] == ["normal", "R-on-T PVC"]
 
 
+def test_the_worst_are_misses_then_false_alarms_each_from_the_worst_on() -> None:
+    classes, score = np.array([1, 1, 1, 2, 2, 3]), np.array([0.6, 0.9, 0.1, 0.3, 0.2, 0.8])
+    titles = [example.title for example in evaluation(classes, score, 0.5).worst(2)]
+    assert titles == [
+        "miss, R-on-T PVC (score 0.200)",
+        "miss, R-on-T PVC (score 0.300)",
+        "false alarm (score 0.900)",
+        "false alarm (score 0.600)",
+    ]
+    assert [example.title for example in evaluation(classes, score, 0.5).worst(1)] == [titles[0], titles[2]]
+
+
+def test_a_class_is_shown_with_all_its_shares_and_beats_from_low_to_high_score(of_test: Evaluation) -> None:
+    kinds = of_test.kinds()
+    assert [kind.name for kind in kinds] == ["R-on-T PVC", "PVC", "SP or EB", "unclassified"]
+    assert [len(kind.shares) for kind in kinds] == [1590, 86, 175, 22]
+    for kind in kinds:
+        levels = [example.step_error.mean() for example in kind.examples]
+        assert levels == sorted(levels)
+        assert len(levels) == 3
+
+
+def test_the_typical_alarm_is_an_anomalous_beat_that_raises_one_if_there_is_any() -> None:
+    classes, score = np.array([1, 1, 2, 2, 2, 2]), np.array([0.9, 0.1, 0.2, 0.6, 0.7, 0.8])
+    assert evaluation(classes, score, 0.5).typical_alarm() == 4
+    assert evaluation(classes, score, 1.0).typical_alarm() == 4
+
+
 def drawn(path: Path) -> bytes:
     wave = np.sin(np.linspace(0, 6, 140))
     draw_examples(path, [Example("a", wave, wave * 0.9, (wave * 0.1) ** 2), Example("b", wave, wave, wave * 0)])
@@ -105,3 +160,26 @@ def test_one_beat_can_be_drawn_alone(tmp_path: Path) -> None:
     flat = np.zeros(5)
     draw_examples(tmp_path / "one.png", [Example("flat", flat, flat, flat)])
     assert (tmp_path / "one.png").stat().st_size > 0
+
+
+def test_figures_of_explanations_are_the_same_bytes_every_time(
+    tmp_path: Path, detector: Detector, test: Beats, normal: np.ndarray
+) -> None:
+    dataset, beats = known("ECG5000"), test.samples[4000:4003]
+    verdicts = detector.score(beats)
+    explanation = Explainer(detector, normal, dataset).explain(beats)[0]
+    examples = [Example(str(i), beats[i], verdicts.reconstruction[i], verdicts.step_error[i]) for i in range(3)]
+    draw = {
+        "kinds": lambda path: figures.draw_kinds(
+            path, [Kind("PVC", contributions(verdicts.step_error), examples)], dataset.segments
+        ),
+        "alarm": lambda path: figures.draw_explanation(path, "PVC", explanation, dataset.segments),
+        "stranger": lambda path: figures.draw_explanation(path, "class 2", explanation, ()),
+        "sheet": lambda path: draw_examples(path, examples, columns=5),
+        "nothing": lambda path: draw_examples(path, []),
+    }
+    for name, figure in draw.items():
+        figure(tmp_path / f"{name}.png")
+        with mpl.rc_context({"font.size": 23, "axes.facecolor": "black"}):
+            figure(tmp_path / "again.png")
+        assert (tmp_path / "again.png").read_bytes() == (tmp_path / f"{name}.png").read_bytes()

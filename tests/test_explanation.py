@@ -1,0 +1,128 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg.beats import Beats
+from ecg.datasets import Dataset, known
+from ecg.detector import Detector
+from ecg.exceptions import InputError
+from ecg.explanation import Explainer, Explanation, carrying, contributions, deletion, stretches
+
+step_errors = st.lists(st.lists(st.floats(0, 100, width=32), min_size=6, max_size=6), min_size=1, max_size=5).map(
+    lambda rows: np.array(rows, np.float32)
+)
+
+
+@pytest.fixture(scope="module")
+def explained(detector: Detector, test: Beats, normal: np.ndarray) -> list[Explanation]:
+    return Explainer(detector, normal, known("ECG5000")).explain(test.samples[::15])
+
+
+def test_what_the_steps_contribute_adds_up_to_the_score_exactly(explained: list[Explanation]) -> None:
+    for explanation in explained:
+        assert np.float32(explanation.contribution.sum()) == np.float32(explanation.score)
+        assert (explanation.contribution >= 0).all()
+
+
+@given(step_errors)
+def test_shares_add_up_to_one(step_error: np.ndarray) -> None:
+    np.testing.assert_allclose(contributions(step_error).sum(axis=1), 1)
+
+
+@given(step_errors, st.floats(0.05, 0.95))
+def test_named_steps_are_the_fewest_that_carry_the_share(step_error: np.ndarray, share: float) -> None:
+    named = carrying(step_error, share)
+    for shares, chosen in zip(contributions(step_error), named, strict=True):
+        assert shares[chosen].sum() >= share - 1e-9
+        assert shares[chosen].sum() - shares[chosen].min() < share + 1e-9
+        assert shares[chosen].min() >= shares[~chosen].max(initial=0) - 1e-12
+
+
+@given(st.lists(st.booleans(), max_size=30).map(lambda x: np.array(x, bool)))
+def test_stretches_are_where_steps_are_named(named: np.ndarray) -> None:
+    back = np.zeros(len(named), bool)
+    found = stretches(named)
+    for start, stop in found:
+        assert start < stop
+        back[start:stop] = True
+    np.testing.assert_array_equal(back, named)
+    assert all(first[1] < second[0] for first, second in pairwise(found))
+
+
+def test_runs_are_ordered_by_what_they_carry_and_name_their_segments(explained: list[Explanation]) -> None:
+    for explanation in explained:
+        shares = [run.share for run in explanation.runs]
+        assert shares == sorted(shares, reverse=True)
+        assert 0.5 - 1e-9 <= sum(shares) < 1
+        for run in explanation.runs:
+            inside = explanation.contribution[run.start : run.stop].sum()
+            assert inside == pytest.approx(run.share * explanation.score)
+            assert run.segments
+    told = str(explained[0].runs[0])
+    assert told.startswith(f"samples {explained[0].runs[0].start} to {explained[0].runs[0].stop - 1} (")
+    assert told.endswith("% of the score")
+
+
+def test_segments_of_ecg5000_cover_a_beat_without_a_gap_and_lie_where_its_waves_do(normal: np.ndarray) -> None:
+    segments = known("ECG5000").segments
+    assert [start for _, start, _ in segments] == [0, *(stop for _, _, stop in segments[:-1])]
+    assert segments[-1][2] == normal.shape[1]
+    typical = np.median(normal, axis=0)
+    at = {name: (start, stop) for name, start, stop in reversed(segments)}
+    assert at["QRS"][0] <= np.argmin(typical) < at["QRS"][1]
+    assert at["P"][0] <= 60 + np.argmax(typical[60:120]) < at["P"][1]
+    assert at["T"][0] <= 20 + np.argmin(typical[20:60]) < at["T"][1]
+
+
+def test_samples_are_named_by_the_segments_that_they_touch() -> None:
+    dataset = Dataset(segments=(("QRS", 0, 4), ("T", 4, 9), ("QRS", 9, 12)))
+    assert dataset.segments_in(3, 4) == ("QRS",)
+    assert dataset.segments_in(3, 5) == ("QRS", "T")
+    assert dataset.segments_in(0, 12) == ("QRS", "T")
+    assert Dataset().segments_in(0, 12) == ()
+
+
+def test_the_neighbour_is_the_nearest_normal_training_beat(
+    explained: list[Explanation], normal: np.ndarray, test: Beats
+) -> None:
+    for explanation, beat in zip(explained, test.samples[::15], strict=True):
+        distances = np.sqrt(np.square(normal - beat).sum(axis=1))
+        assert explanation.neighbour_index == np.argmin(distances)
+        assert explanation.distance == pytest.approx(distances.min(), rel=1e-5)
+        np.testing.assert_array_equal(explanation.neighbour, normal[explanation.neighbour_index])
+
+
+def test_an_explanation_says_what_the_detector_says(
+    explained: list[Explanation], detector: Detector, test: Beats
+) -> None:
+    verdicts = detector.score(test.samples[::15])
+    np.testing.assert_array_equal([e.anomalous for e in explained], verdicts.anomalous)
+    np.testing.assert_array_equal([e.p_value for e in explained], verdicts.p_value)
+    np.testing.assert_array_equal(explained[7].reconstruction, verdicts.reconstruction[7])
+    np.testing.assert_array_equal(explained[7].beat, test.samples[105])
+
+
+def test_deleting_the_named_steps_lowers_the_score_more_than_deleting_as_many_random_ones(
+    detector: Detector, test: Beats
+) -> None:
+    verdicts = detector.score(test.samples)
+    for label in (2, 3, 4, 5):
+        alarms = verdicts.anomalous & (test.classes == label)
+        for seed in range(3):
+            named, random = deletion(detector, test.samples[alarms], verdicts.where(alarms), seed)
+            assert named < 0.75 * random
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_that_is_none_is_refused(detector: Detector, normal: np.ndarray, share: float) -> None:
+    with pytest.raises(InputError, match=f"share is {share}"):
+        Explainer(detector, normal, Dataset(), share)
+
+
+@pytest.mark.parametrize("shape", [(0, 140), (5, 139), (140,)])
+def test_normal_beats_that_do_not_fit_the_model_are_refused(detector: Detector, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="normal beats have shape"):
+        Explainer(detector, np.zeros(shape), Dataset())
