@@ -76,9 +76,9 @@ def measure(cell: Cell) -> Result:
                 method, fitted.errors, settings, scores[kind], members[kind], alphas
             )
     for method in SCREENED_BY:
-        any_alpha = settings.model_copy(update={"method": method, "alpha": 0.5})
-        calibration = thresholds.calibrate(fitted.errors, any_alpha, "")
-        p = {name: calibration.p(scores[name], members[name]) for name in members}
+        p = {
+            kind: reliability.p_values(method, fitted.errors, settings, scores[kind], members[kind]) for kind in members
+        }
         result[f"screened by {method}"] = np.array(
             [
                 _screened(p["rest"], p["anomalous"], prevalence, coverage["beats"], settings.fdr, cell["seed"])
@@ -89,11 +89,9 @@ def measure(cell: Cell) -> Result:
 
 
 def _screened(
-    normal: np.ndarray | None, anomalous: np.ndarray | None, prevalence: float, size: int, level: float, seed: int
+    normal: np.ndarray, anomalous: np.ndarray, prevalence: float, size: int, level: float, seed: int
 ) -> tuple[float, float]:
     """The share of false ones among the alarms on a random mixture, and the share of anomalies that are found."""
-    assert normal is not None
-    assert anomalous is not None
     random, hidden = np.random.default_rng(seed), round(prevalence * size)
     drawn = random.choice(normal, size - hidden, replace=False), random.choice(anomalous, hidden, replace=False)
     found = benjamini_hochberg(np.concatenate(drawn), level)

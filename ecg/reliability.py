@@ -13,6 +13,29 @@ from ecg.files import Table
 from ecg.params import Calibrate
 
 
+def p_values(
+    method: str, errors: Errors, settings: Calibrate, score: np.ndarray, member_score: np.ndarray
+) -> np.ndarray:
+    """The p-value of each beat, float64 of shape (n,), under a method that has an alpha.
+
+    Parameters
+    ----------
+    method : one of `ecg.thresholds.METHODS`, but not `percentile`
+    errors : of the normal training beats
+    settings : the calibrate section of params.yaml, of which method, alpha and percentile do not matter here
+    score, member_score : float ndarrays of shape (n,) and (n, K), of other beats
+
+    Raises
+    ------
+    InputError
+        if the method cannot do with these errors.
+    """
+    any_alpha = settings.model_copy(update={"method": method, "alpha": 0.5})
+    p = thresholds.calibrate(errors, any_alpha, "").p(score, member_score)
+    assert p is not None  # a method with an alpha has held-out errors
+    return p
+
+
 def alarm_rates(
     method: str,
     errors: Errors,
@@ -26,9 +49,7 @@ def alarm_rates(
     Parameters
     ----------
     method : one of `ecg.thresholds.METHODS`; `percentile` promises 1 - percentile / 100
-    errors : of the normal training beats
-    settings : the calibrate section of params.yaml, of which method, alpha and percentile do not matter here
-    score, member_score : float ndarrays of shape (n,) and (n, K), of other beats
+    errors, settings, score, member_score : as for `p_values`
 
     Returns
     -------
@@ -42,9 +63,7 @@ def alarm_rates(
     if method == "percentile":
         reached = np.percentile(errors.calibrating, 100 * (1 - np.asarray(alphas)))
         return np.array([np.mean(score >= threshold) for threshold in reached])
-    any_alpha = settings.model_copy(update={"method": method, "alpha": 0.5})
-    p = thresholds.calibrate(errors, any_alpha, "").p(score, member_score)
-    assert p is not None  # a method with an alpha has held-out errors
+    p = p_values(method, errors, settings, score, member_score)
     return np.array([np.mean(at_most(p, alpha)) for alpha in alphas])
 
 

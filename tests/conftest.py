@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -77,6 +79,13 @@ def onnx_model(fit: training.Fit, normal: np.ndarray) -> bytes:
 @pytest.fixture(scope="session")
 def errors(fit: training.Fit) -> Errors:
     return Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+
+
+def assert_drawn_alike_whatever_matplotlib_is_set_to(draw: Callable[[Path], None], folder: Path) -> None:
+    draw(folder / "plain.png")
+    with mpl.rc_context({"font.size": 23, "axes.facecolor": "black"}):
+        draw(folder / "styled.png")
+    assert (folder / "styled.png").read_bytes() == (folder / "plain.png").read_bytes()
 
 
 def calibrating(**changes: object) -> Calibrate:

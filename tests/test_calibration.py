@@ -88,6 +88,9 @@ values = st.none() | st.booleans() | st.floats() | st.text(max_size=5)
         st.recursive(
             values, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=5), x, max_size=3)
         ).map(lambda x: json.dumps(x).encode()),
+        st.dictionaries(st.sampled_from([*Calibration.model_fields, "more"]), values).map(
+            lambda x: json.dumps(x).encode()
+        ),
     )
 )
 def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:

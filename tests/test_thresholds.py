@@ -73,7 +73,13 @@ def test_distinct_beats_use_all_of_the_alpha_that_is_attainable() -> None:
     assert np.mean(called) == 0.07
 
 
-@pytest.mark.parametrize("method", ["conformal", "conformal_conditional", "pot", "percentile"])
+def test_a_conformal_threshold_on_real_held_out_beats_alarms_on_at_most_alpha_of_them(errors: Errors) -> None:
+    for alpha in (0.01, 0.05, 0.1):
+        rate = np.mean(errors.held_out >= calibrated(errors, method="conformal", alpha=alpha).threshold)
+        assert alpha - 2 / (len(errors.held_out) + 1) <= rate <= alpha
+
+
+@pytest.mark.parametrize("method", ["conformal_conditional", "pot", "percentile"])
 def test_a_threshold_on_real_held_out_beats_alarms_on_about_alpha_of_them(errors: Errors, method: str) -> None:
     for alpha in (0.05, 0.1):
         threshold = calibrated(errors, method=method, alpha=alpha, percentile=100 * (1 - alpha)).threshold
