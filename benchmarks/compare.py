@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.cells import Cell, Result, compute
 from benchmarks.configuration import load as configure
-from benchmarks.development import architecture_cell, classical_cell, development, fit, samples
+from benchmarks.development import detector_cell, development, fit, samples
 from benchmarks.figures import Interval, draw_intervals
 from ecg import beats, metrics, params, thresholds
 from ecg.files import write_csv
@@ -36,15 +36,10 @@ DIFFERENCE = ["difference", "ci95_low", "ci95_high"]
 
 
 def main() -> None:
-    settings, configuration = params.load(), configure().benchmark
-    contenders = {
-        name: architecture_cell(
-            settings.model_copy(update={"train": settings.train.model_copy(update={"model": name})})
-        )
-        for name in sorted(settings.models)
-    }
-    contenders |= {name: classical_cell(own, settings) for name, own in configuration.classical.items()}
-    seeds, calibrate = range(configuration.seeds), settings.calibrate.model_dump()
+    settings, configuration = params.load(), configure()
+    names = [*sorted(settings.models), *configuration.benchmark.classical]
+    contenders = {name: detector_cell(name, settings, configuration) for name in names}
+    seeds, calibrate = range(configuration.benchmark.seeds), settings.calibrate.model_dump()
     cells = [cell | {"calibrate": calibrate, "seed": seed} for cell in contenders.values() for seed in seeds]
     results = compute("benchmark", cells, measure)
     by_name = {name: results[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(contenders)}

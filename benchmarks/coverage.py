@@ -15,11 +15,12 @@ import numpy as np
 from benchmarks.cells import Cell, Result, compute
 from benchmarks.configuration import Configuration
 from benchmarks.configuration import load as configure
-from benchmarks.development import architecture_cell, classical_cell, fit
+from benchmarks.development import detector_cell, fit
 from benchmarks.figures import Curve, draw_curves
-from ecg import beats, models, params, reliability, thresholds
+from ecg import beats, params, reliability, thresholds
 from ecg.calibration import attainable_count, benjamini_hochberg
 from ecg.files import write_csv
+from ecg.metrics import Counts
 from stages import METRICS, PLOTS, PROCESSED, run
 
 GRID = np.logspace(-3.5, -0.5, 61)  # of alpha, for the figure
@@ -46,15 +47,6 @@ def main() -> None:
     draw_curves(PLOTS / "coverage.png", {name: _curves(redraws) for name, redraws in by_name.items()})
     _print(COVERAGE, rows)
     _print(DISCOVERIES, found)
-
-
-def detector_cell(name: str, settings: params.Params, configuration: Configuration) -> Cell:
-    """What decides the fit of an architecture or of a classical detector, by its name, the seed aside."""
-    if name in configuration.benchmark.classical:
-        return classical_cell(configuration.benchmark.classical[name], settings)
-    models.check_name(name, settings.models)
-    train = settings.train.model_copy(update={"model": name})
-    return architecture_cell(settings.model_copy(update={"train": train}))
 
 
 def measure(cell: Cell) -> Result:
@@ -95,7 +87,8 @@ def _screened(
     random, hidden = np.random.default_rng(seed), round(prevalence * size)
     drawn = random.choice(normal, size - hidden, replace=False), random.choice(anomalous, hidden, replace=False)
     found = benjamini_hochberg(np.concatenate(drawn), level)
-    return float(found[: size - hidden].sum() / max(found.sum(), 1)), float(found[size - hidden :].mean())
+    counts = Counts.of(found, np.arange(size) >= size - hidden)
+    return counts.false_discovery_proportion, counts.recall
 
 
 def _coverage(name: str, redraws: Sequence[Result], configuration: Configuration, n: int) -> Iterator[list[Any]]:

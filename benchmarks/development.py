@@ -18,7 +18,7 @@ from benchmarks.cells import Cell, Result, compute
 from benchmarks.configuration import PATH, Classical, Configuration
 from benchmarks.configuration import load as configure
 from benchmarks.detectors import Fitted, fit_architecture, fit_classical
-from ecg import beats, metrics, params
+from ecg import beats, metrics, models, params
 from ecg.exceptions import InputError
 from ecg.files import write_csv
 from ecg.schema import check
@@ -81,6 +81,15 @@ def classical_cell(own: Classical, settings: params.Params) -> Cell:
     """What decides the fit of a classical detector, the seed aside."""
     folds, preprocess = settings.train.folds, settings.preprocess.model_dump()
     return {"classical": own.model_dump(), "preprocess": preprocess, "folds": folds}
+
+
+def detector_cell(name: str, settings: params.Params, configuration: Configuration) -> Cell:
+    """What decides the fit of an architecture or of a classical detector, by its name, the seed aside."""
+    if name in configuration.benchmark.classical:
+        return classical_cell(configuration.benchmark.classical[name], settings)
+    models.check_name(name, settings.models)
+    train = settings.train.model_copy(update={"model": name})
+    return architecture_cell(settings.model_copy(update={"train": train}))
 
 
 def variations(grids: Iterable[Mapping[str, list[Any]]]) -> Iterable[dict[str, Any]]:

@@ -9,6 +9,7 @@ calibration, detector      what ships: beats in; scores, p-values and verdicts o
 stream, explanation        thresholds that follow drift; why a beat has its score
 metrics, reliability       how well scores tell beats apart, and whether thresholds keep their promise
 report, figures, drawing   what the evaluation says and draws
+provenance                 what made a model, and what came of it
 params, schema, files      what comes in is checked, what goes out is whole; exceptions has the error that people see
 
 Only augmentation, layers, the architectures under models, training and export import torch.

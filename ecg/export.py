@@ -6,7 +6,7 @@ few operations in use gives the same bytes everywhere. An architecture that brin
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,7 @@ _OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
 }
 
 
-def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
+def to_onnx(ensemble: Ensemble, samples: np.ndarray, facts: Mapping[str, str] | None = None) -> bytes:
     """The ensemble as an ONNX model, checked to give what torch gives on `samples`.
 
     Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L),
@@ -146,6 +146,7 @@ def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
     Parameters
     ----------
     samples : float32 ndarray of shape (n_beats, L), beats to check the model on
+    facts : what to say of the model in the file's metadata
 
     Raises
     ------
@@ -153,6 +154,7 @@ def to_onnx(ensemble: Ensemble, samples: np.ndarray) -> bytes:
         if the ensemble uses an operation that has no translation, or if ONNX Runtime's results differ from torch's.
     """
     model = _translate(ensemble.eval(), samples.shape[1])
+    helper.set_model_props(model, dict(sorted((facts or {}).items())))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     _check(content, ensemble, samples)

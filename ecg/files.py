@@ -20,6 +20,7 @@ Table = tuple[Sequence[str], Iterable[Sequence[Any]]]  # header and rows
 METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
 FLOAT32_DIGITS = 9  # significant digits that bring a float32 back exactly
 FLOAT64_DIGITS = 17  # and a float64
+PARTIAL = ".partial"  # ends the name of a file that is being written
 
 
 def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
@@ -58,20 +59,22 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         os.chmod(partial, 0o644)  # mkstemp's own mode shuts everybody else out
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(partial)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file it has no room for
         raise
 
 
 def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:
     """Write a record as JSON: keys sorted, floats to `digits` significant digits."""
-    text = json.dumps(_rounded(record, digits), indent=2, sort_keys=True, allow_nan=False)
+    text = json.dumps(rounded(record, digits), indent=2, sort_keys=True, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 
@@ -81,7 +84,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_rounded(value, digits) for value in row])
+        writer.writerow([rounded(value, digits) for value in row])
     write_bytes(path, text.getvalue().encode())
 
 
@@ -97,11 +100,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _rounded(value: Any, digits: int) -> Any:
+def rounded(value: Any, digits: int = METRIC_DIGITS) -> Any:
+    """A value as it is written: floats, in whatever it holds, to `digits` significant digits."""
     if isinstance(value, Mapping):
-        return {key: _rounded(inner, digits) for key, inner in value.items()}
+        return {key: rounded(inner, digits) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_rounded(inner, digits) for inner in value]
+        return [rounded(inner, digits) for inner in value]
     if isinstance(value, (float, np.floating)):
         return float(f"{value:.{digits}g}")
     return value.item() if isinstance(value, np.generic) else value

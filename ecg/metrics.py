@@ -35,6 +35,11 @@ class Counts:
         return self.true_positives / max(self.true_positives + self.false_positives, 1)
 
     @property
+    def false_discovery_proportion(self) -> float:
+        """The share of alarms that are false; 0 without alarms."""
+        return self.false_positives / max(self.true_positives + self.false_positives, 1)
+
+    @property
     def recall(self) -> float:
         """The share of anomalous beats that raise an alarm."""
         return self.true_positives / max(self.true_positives + self.false_negatives, 1)

@@ -99,8 +99,10 @@ class Evaluation:
         if self.screened is None:
             return {}
         counts = Counts.of(self.screened, self.anomalous)
-        false = counts.false_positives / max(counts.false_positives + counts.true_positives, 1)
-        return {"screened_false_discoveries": false, "screened_recall": counts.recall}
+        return {
+            "screened_false_discoveries": counts.false_discovery_proportion,
+            "screened_recall": counts.recall,
+        }
 
     def intervals(self, resamples: int) -> dict[str, dict[str, float]]:
         """The ends of the 95% intervals in metrics/intervals.json, by the names that the summary has.

@@ -23,6 +23,9 @@ from ecg.exceptions import InputError
 from ecg.params import Train
 from ecg.scaling import Scaling
 
+Losses = dict[str, float]
+Follow = Callable[[int, Losses], None]
+
 torch.set_num_threads(1)  # how many threads share a sum changes its last bit, and these sums are too small to share
 
 
@@ -78,19 +81,24 @@ class Fit:
     fold : int ndarray of shape (n_beats,), the member that did not see the beat; all 0 with one fold
     fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that saw the beat
     held_out_error : the same under the one that did not; None with one fold
-    fitted_loss, held_out_loss : float ndarrays of shape (n_epochs,), means over beats and members; the fitted one
-        of the augmented beats as the epoch went by, the held-out one at its end, None with one fold
+    losses : of each epoch, means over beats and members: "fitted", of the augmented beats as the epoch went by, and
+        "held_out", at its end, which one fold does not have
     """
 
     ensemble: Ensemble
     fold: np.ndarray
     fitted_error: np.ndarray
     held_out_error: np.ndarray | None
-    fitted_loss: np.ndarray
-    held_out_loss: np.ndarray | None
+    losses: list[Losses]
 
 
-def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Module], settings: Train) -> Fit:
+def fit(
+    samples: np.ndarray,
+    scaling: Scaling,
+    build: Callable[[int, int], nn.Module],
+    settings: Train,
+    follow: Follow = lambda _epoch, _losses: None,
+) -> Fit:
     """Fit an ensemble to normal beats by Adam on their mean error; each member keeps its epoch of lowest loss.
 
     Parameters
@@ -98,6 +106,7 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
     samples : float32 ndarray of shape (n_beats, n_samples), raw normal beats
     build : makes the untrained autoencoder from the number of members and the beat's length
     settings : the train section of params.yaml; its seed decides folds, initial weights and the order of beats
+    follow : is told each epoch, counted from 1, and its losses: "fitted" and, with two folds or more, "held_out"
 
     Raises
     ------
@@ -113,7 +122,7 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
         saw = _saw(fold, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
-        losses = _train(ensemble, beats, saw, settings)
+        losses = _train(ensemble, beats, saw, settings, follow)
     fitted_error = _fitted_error(ensemble, beats, saw)
     held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
     _refuse_infinite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
@@ -122,8 +131,7 @@ def fit(samples: np.ndarray, scaling: Scaling, build: Callable[[int, int], nn.Mo
         fold=fold.numpy(),
         fitted_error=fitted_error.numpy(),
         held_out_error=None if held_out_error is None else held_out_error.numpy(),
-        fitted_loss=losses[:, 0],
-        held_out_loss=losses[:, 1] if folds > 1 else None,
+        losses=losses,
     )
 
 
@@ -150,8 +158,8 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     return result
 
 
-def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train) -> np.ndarray:
-    """Train the members in place; the fitted and held-out loss of each epoch, shape (n_epochs, 2)."""
+def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, follow: Follow) -> list[Losses]:
+    """Train the members in place; the losses of each epoch."""
     x = ensemble.scaled(beats)
     seen = [torch.nonzero(row).squeeze(1) for row in saw]  # a member's own beats, one tensor a member
     size = min(map(len, seen))  # of folds that differ by a beat, the larger sits one out, another every epoch
@@ -161,9 +169,9 @@ def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train) -> n
     step = _adam(parameters)
     kept = [p.detach().clone() for p in parameters]
     lowest = torch.full((len(seen),), math.inf)
-    losses = []
+    losses: list[Losses] = []
     with trange(settings.epochs, desc="train", unit="epoch", disable=None) as progress:
-        for _ in progress:
+        for epoch in progress:
             order = torch.stack([own[torch.randperm(len(own))[:size]] for own in seen])  # (K, size)
             changed = augment(x[order], settings.warp, settings.wander)  # (K, size, L)
             fitted = torch.zeros(len(seen))
@@ -179,13 +187,15 @@ def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train) -> n
             lowest = torch.where(better, fitted, lowest)
             for keep, parameter in zip(kept, parameters, strict=True):
                 keep[better] = parameter.detach()[better]
-            held_out = _held_out_error(ensemble, beats, saw).mean() if settings.folds > 1 else torch.nan
-            losses.append((float(fitted.mean()), float(held_out)))
-            progress.set_postfix(loss=losses[-1][0], refresh=False)
+            losses.append({"fitted": float(fitted.mean())})
+            if settings.folds > 1:
+                losses[-1]["held_out"] = float(_held_out_error(ensemble, beats, saw).mean())
+            follow(epoch + 1, losses[-1])
+            progress.set_postfix(losses[-1], refresh=False)
     with torch.no_grad():
         for keep, parameter in zip(kept, parameters, strict=True):
             parameter.copy_(keep)
-    return np.array(losses)
+    return losses
 
 
 def _refuse_infinite(loss: Tensor, settings: Train) -> None:

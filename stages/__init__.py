@@ -1,21 +1,51 @@
 """The pipeline's steps, one script each, as dvc.yaml calls them: `python -m stages.<name>`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ecg.exceptions import InputError
+from ecg.files import PARTIAL
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+LOCK = Path(".dvc/tmp/stages.lock")
+
+
+def raw(dataset: str) -> tuple[Path, Path]:
+    """The files of a dataset's training and test beats."""
+    return RAW / f"{dataset}_TRAIN.tsv", RAW / f"{dataset}_TEST.tsv"
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage; what the user can mend becomes a message and exit status 1, not a traceback."""
     try:
-        main()
+        with _alone():
+            for folder in (RAW, PROCESSED, MODELS, METRICS, PLOTS):
+                for partial in folder.glob(f".*{PARTIAL}"):  # of a stage that was killed while it wrote
+                    partial.unlink()
+            main()
     except (InputError, OSError) as error:  # of the system's errors, a full disk or a read-only folder
         sys.exit(f"error: {error}")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let no other stage run here: one outlives DVC if that is killed, and would write into the next one's files."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print("waiting for another stage that is still at work here", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -9,8 +9,9 @@ from ecg.errors import Errors
 from ecg.exceptions import InputError
 from ecg.explanation import Explainer
 from ecg.files import write_csv, write_json
+from ecg.provenance import Provenance
 from ecg.report import Evaluation
-from stages import METRICS, MODELS, PLOTS, PROCESSED, run
+from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run
 
 ALPHAS = np.arange(1, 61) / 200  # at which promised and observed false-alarm rates are compared
 WORST = 10  # misses to draw, and as many false alarms
@@ -27,7 +28,8 @@ def main() -> None:
     errors = Errors.load(MODELS / "errors.csv")
     development = detector.scores(beats.load(PROCESSED / "development.npz").samples)
     evaluation = Evaluation.of(detector, test, normal_class, dataset)
-    write_json(METRICS / "evaluate.json", evaluation.summary() | development_auc(errors, development))
+    summary = evaluation.summary() | development_auc(errors, development)
+    write_json(METRICS / "evaluate.json", summary)
     write_json(METRICS / "intervals.json", evaluation.intervals(settings.evaluate.resamples))
     methods = reliability.methods(errors, settings.calibrate, development, evaluation.verdicts, evaluation.anomalous)
     write_csv(METRICS / "methods.csv", *methods)
@@ -45,6 +47,7 @@ def main() -> None:
     (explanation,) = explainer.explain(test.samples[alarm : alarm + 1])
     title = dataset.class_name(int(test.classes[alarm]))
     figures.draw_explanation(PLOTS / "alarm.png", title, explanation, dataset.segments)
+    Provenance.of(MODELS, settings, raw(settings.fetch.dataset), summary).save(MODELS)
 
 
 def development_auc(errors: Errors, anomalous: np.ndarray) -> dict[str, float]:

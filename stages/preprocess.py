@@ -4,15 +4,13 @@ from ecg import beats, params
 from ecg.exceptions import InputError
 from ecg.files import read_bytes
 from ecg.scaling import Scaling
-from stages import PROCESSED, RAW, run
+from stages import PROCESSED, raw, run
 
 
 def main() -> None:
     settings = params.load()
     dataset, normal = settings.fetch.dataset, settings.preprocess.normal_class
-    train, test = (
-        beats.parse(read_bytes(RAW / name), name) for name in (f"{dataset}_TRAIN.tsv", f"{dataset}_TEST.tsv")
-    )
+    train, test = (beats.parse(read_bytes(path), path.name) for path in raw(dataset))
     is_normal = train.classes == normal
     if is_normal.sum() < 2:
         raise InputError(

@@ -1,33 +1,39 @@
 """Train the ensemble on the normal training beats; write the model that ships and the errors that calibrate it."""
 
+import json
 from functools import partial
 
+from dvclive import Live  # type: ignore[attr-defined]
 from safetensors.torch import save
 
 from ecg import beats, models, params, training
 from ecg.errors import Errors
 from ecg.export import to_onnx
-from ecg.files import write_bytes, write_csv, write_json
+from ecg.files import read_bytes, rounded, sha256, write_bytes
+from ecg.params import Params
 from ecg.scaling import Scaling
-from stages import METRICS, MODELS, PLOTS, PROCESSED, run
+from stages import METRICS, MODELS, PROCESSED, run
+
+INPUTS = ("fit.npz", "scaling.npz")
 
 
 def main() -> None:
     settings = params.load()
     normal = beats.load(PROCESSED / "fit.npz").samples
     build = partial(models.build, settings.train.model, settings.models)
-    fit = training.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train)
-    write_bytes(MODELS / "autoencoder.onnx", to_onnx(fit.ensemble, normal))
+    with Live(str(METRICS / "train"), save_dvc_exp=False, dvcyaml=False) as live:
+
+        def follow(epoch: int, losses: training.Losses) -> None:
+            live.step = epoch
+            for kind, loss in losses.items():
+                live.log_metric(f"loss/{kind}", rounded(loss))
+            live.next_step()
+
+        fit = training.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train, follow)
+        live.summary |= rounded(summary(fit))
+    write_bytes(MODELS / "autoencoder.onnx", to_onnx(fit.ensemble, normal, facts(settings)))
     write_bytes(MODELS / "autoencoder.safetensors", save(fit.ensemble.state_dict()))
     Errors(fit.fold, fit.fitted_error, fit.held_out_error).save(MODELS / "errors.csv")
-    write_csv(PLOTS / "loss.csv", ["kind", "epoch", "loss"], loss_curve(fit))
-    write_json(METRICS / "train.json", summary(fit))
-
-
-def loss_curve(fit: training.Fit) -> list[tuple[str, int, float]]:
-    """The loss of each epoch, on the beats that members are fitted to and on those that are held out."""
-    losses = {"fitted": fit.fitted_loss} | ({} if fit.held_out_loss is None else {"held_out": fit.held_out_loss})
-    return [(kind, epoch, loss) for kind, by_epoch in losses.items() for epoch, loss in enumerate(by_epoch, start=1)]
 
 
 def summary(fit: training.Fit) -> dict[str, float]:
@@ -37,6 +43,17 @@ def summary(fit: training.Fit) -> dict[str, float]:
     if fit.held_out_error is not None:
         record["held_out_error"] = float(fit.held_out_error.mean())
     return record
+
+
+def facts(settings: Params) -> dict[str, str]:
+    """What decides the model, for its metadata; what else there is to say stands beside it, in provenance.json."""
+    model = settings.train.model
+    decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump()}
+    return {
+        "data_sha256": json.dumps({name: sha256(read_bytes(PROCESSED / name)) for name in INPUTS}),
+        "intended_use": "Research and teaching. Not a medical device.",
+        "params": json.dumps(decided_by, sort_keys=True),
+    }
 
 
 if __name__ == "__main__":
