@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Neither what an experiment is doing, nor a figure that one compares experiments by, nor a parameter.
+FIGURES := development_auc|auc|average_precision|f1|false_positive_rate
+OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate)\.)
+
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro test lint benchmark clean
+.PHONY: help install install-dev repro experiments verify test lint benchmark clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -14,6 +18,12 @@ install-dev: $(VENV)/installed-dev ## the same, with what testing and linting ne
 
 repro: install ## install, then rebuild everything that is not up to date
 	dvc repro
+
+experiments: install ## list the experiments: the metrics that matter, the parameters that differ
+	dvc exp show --no-pager --only-changed --hide-workspace --sort-by auc --sort-order desc --drop '$(OTHER_COLUMNS)'
+
+verify: install ## rebuild all in a temporary clone of the last commit and compare every hash with dvc.lock
+	python -m benchmarks.verify $(VERIFY)
 
 test: install-dev ## install, then run the tests
 	python -m pytest

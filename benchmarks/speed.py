@@ -15,7 +15,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.clones import environment, make_clone
+
 AFTER_FETCH = ["preprocess", "train", "calibrate", "evaluate"]
 RECIPE = Path(__file__).parent / "starting_recipe"
 
@@ -28,9 +29,7 @@ def seconds(*work: Callable[[], object]) -> float:
 
 
 def command(folder: Path, *words: str | Path) -> Callable[[], object]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    quiet = subprocess.DEVNULL
-    return partial(subprocess.run, words, cwd=folder, env=os.environ | {"PATH": path}, stdout=quiet, check=True)
+    return partial(subprocess.run, words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, check=True)
 
 
 def compare(name: str, ours: Callable[[], float], theirs: Callable[[], float], limit: float, rounds: int) -> None:
@@ -67,7 +66,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as temporary:
         clone, empty, scratch = (Path(temporary, name) for name in ("clone", "empty", "scratch"))
-        command(ROOT, "git", "clone", "--quiet", ROOT, clone)()
+        make_clone(clone)
         command(clone, "dvc", "repro", "--quiet")()
         print("peak resident memory of a stage, at most 1000 MB")
         for stage in ["fetch", *AFTER_FETCH]:
