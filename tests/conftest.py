@@ -1,6 +1,9 @@
-"""Real ECG5000 beats and a detector trained on them, for all tests."""
+"""Real ECG5000 beats, a detector trained on them, and a clone in which the pipeline ran, for all tests."""
 
+import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+import yaml
 from hypothesis import settings
 
 from ecg import beats, models, params, sources, thresholds, training
@@ -20,6 +24,7 @@ from ecg.params import Calibrate, Params
 from ecg.scaling import Scaling
 
 ROOT = Path(__file__).parents[1]
+STAGES = ["fetch", "preprocess", "train", "calibrate", "evaluate"]
 
 # A deadline in seconds would test the machine. Where the suite decides on a change, it tries the same cases every time.
 settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
@@ -106,3 +111,66 @@ def environment() -> dict[str, str]:
     git = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return os.environ | git | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def run(environment: dict[str, str]) -> Run:
+    """Run a command in a folder; what it prints. A failure fails the test, unless it is said to be expected."""
+
+    def run(folder: Path, *command: str | Path, fails: bool = False, **variables: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """A clone of this repository, with changes to tracked files that are not committed yet, rebuilt from nothing."""
+    clone = tmp_path_factory.mktemp("clone") / "project"
+    run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
+    changes = subprocess.run(["git", "diff", "--binary", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    if changes:
+        subprocess.run(["git", "apply"], input=changes, cwd=clone, check=True)
+        run(clone, "git", "commit", "--quiet", "--all", "--message", "Uncommitted changes")
+    # Without --force, metrics and plots from git would do.
+    assert ran(run(clone, "dvc", "repro", "--force")) == STAGES
+    run(clone, "git", "tag", "start")
+    return clone
+
+
+@pytest.fixture
+def clone(project: Path, run: Run) -> Path:
+    """The same clone as it was committed; each test may change it."""
+    (project / ".dvc" / "config.local").unlink(missing_ok=True)
+    run(project, "git", "checkout", "--quiet", "--force", "-B", "work", "start")
+    run(project, "dvc", "checkout", "--quiet", "--force")
+    assert run(project, "git", "status", "--porcelain") == ""
+    return project
+
+
+def ran(told: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", told)
+
+
+def metrics_in(folder: Path, stage: str) -> dict[str, float]:
+    return json.loads((folder / "metrics" / f"{stage}.json").read_text())
+
+
+def set_param(folder: Path, section: str, name: str, value: object) -> None:
+    path = folder / "params.yaml"
+    record = yaml.safe_load(path.read_text())
+    record[section][name] = value
+    path.write_text(yaml.safe_dump(record))
