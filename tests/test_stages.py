@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from stages import LOCK
 from tests.conftest import Run
 
 
@@ -20,7 +21,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_stage_waits_for_another_that_is_still_at_work(clone: Path, environment: dict[str, str]) -> None:
     before = files(clone / "models")
     (clone / "models" / "calibration.json").unlink()
-    with FileLock(clone / ".dvc" / "tmp" / "stages.lock"):
+    with FileLock(clone / LOCK):
         command = [sys.executable, "-m", "stages.calibrate"]
         stage = subprocess.Popen(command, cwd=clone, env=environment, stderr=subprocess.PIPE, text=True)
         assert stage.stderr is not None
