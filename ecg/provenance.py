@@ -13,7 +13,7 @@ from typing import Any
 
 from ecg.detector import CALIBRATION, MODEL
 from ecg.exceptions import InputError
-from ecg.files import read_bytes, read_json, rounded, sha256, write_json
+from ecg.files import FLOAT64_DIGITS, read_bytes, read_json, rounded, sha256, write_json
 from ecg.params import Params
 from ecg.schema import Strict, check
 
@@ -49,8 +49,8 @@ class Provenance(Strict):
         )
 
     def save(self, folder: Path) -> None:
-        """Write provenance.json beside the model."""
-        write_json(folder / PROVENANCE, self.model_dump())
+        """Write provenance.json beside the model, the parameters to their last digit."""
+        write_json(folder / PROVENANCE, self.model_dump(), FLOAT64_DIGITS)
 
     @classmethod
     def load(cls, folder: Path) -> "Provenance":

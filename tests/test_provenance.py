@@ -46,6 +46,13 @@ def test_it_has_the_parameters_that_decide_the_model_and_no_others(folder: Path,
     assert params.keys() == {"fetch", "preprocess", "train", "models", "calibrate", "evaluate"}
 
 
+def test_parameters_come_back_to_the_last_digit(folder: Path, committed: Params) -> None:
+    rate = 1 / 3000
+    settings = committed.model_copy(update={"train": committed.train.model_copy(update={"learning_rate": rate})})
+    told(folder, settings).save(folder)
+    assert Provenance.load(folder).params["train"]["learning_rate"] == rate
+
+
 @pytest.mark.parametrize("name", [MODEL, CALIBRATION])
 def test_it_is_refused_beside_another_model(folder: Path, committed: Params, name: str) -> None:
     told(folder, committed).save(folder)
