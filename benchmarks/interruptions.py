@@ -7,7 +7,6 @@ left over.
 """
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.clones import environment, make_clone, outputs
+from ecg.files import md5
 
 FOLDERS = ("data", "models", "metrics", "plots")
 REPRO = ["dvc", "repro", "--quiet"]
@@ -82,10 +82,10 @@ def differences(folder: Path) -> list[str]:
     """How a clone differs from what is committed: in git, by the hashes in dvc.lock, in files that do not belong."""
     wrong = [f"git says {line}" for line in _git(folder, "status", "--porcelain")]
     outs = outputs(folder)
-    for path, md5 in sorted(outs.items()):
+    for path, expected in sorted(outs.items()):
         if not (folder / path).exists():
             wrong.append(f"{path} is missing")
-        elif (folder / path).is_file() and _md5(folder / path) != md5:
+        elif (folder / path).is_file() and md5(folder / path) != expected:
             wrong.append(f"{path} is not what dvc.lock says")
     known = outs.keys() | set(_git(folder, "ls-files", *FOLDERS))
     files = (path for top in FOLDERS for path in (folder / top).rglob("*") if path.is_file())
@@ -96,10 +96,6 @@ def differences(folder: Path) -> list[str]:
 def _git(folder: Path, *words: str) -> list[str]:
     command = ["git", "-C", str(folder), *words]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 if __name__ == "__main__":

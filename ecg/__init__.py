@@ -6,10 +6,11 @@ layers, models, training   the autoencoders and their cross-fitted training
 export                     from a trained ensemble to the ONNX file that ships
 errors, thresholds         from errors on held-out beats to the calibration that ships, by one of several methods
 calibration, detector      what ships: beats in; scores, p-values and verdicts out
+tables, parquet            beats in files of other people's, and verdicts into files, in blocks
 stream, explanation        thresholds that follow drift; why a beat has its score
 metrics, reliability       how well scores tell beats apart, and whether thresholds keep their promise
 report, figures, drawing   what the evaluation says and draws
-provenance                 what made a model, and what came of it
+provenance, card           what made a model, and what came of it; the same for people
 params, schema, files      what comes in is checked, what goes out is whole; exceptions has the error that people see
 
 Only augmentation, layers, the architectures under models, training and export import torch.

@@ -4,6 +4,7 @@ The canonical form of a set of beats is the text of the 2018 UCR archive: one be
 samples, separated by tabs, every number in the shortest decimal that reads back to the same float64, LF line ends.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class Beats:
     def length(self) -> int:
         """Samples in a beat."""
         return int(self.samples.shape[1])
+
+    def counts(self, name: Callable[[int], str] = str) -> dict[str, int]:
+        """How many beats there are of each class, by its name."""
+        labels, counts = np.unique(self.classes, return_counts=True)
+        return {name(label): count for label, count in zip(labels.tolist(), counts.tolist(), strict=True)}
 
     def where(self, chosen: np.ndarray) -> "Beats":
         """The beats that the boolean array `chosen` of shape (n_beats,) marks, in their order."""

@@ -10,9 +10,13 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from ecg.exceptions import InputError
 from ecg.files import FLOAT32_DIGITS, read_json, write_json
 from ecg.schema import Rate, Strict, check
 
+NO_P_VALUES = "the model was calibrated without held-out beats: set train.folds to 2 or more"
+_LARGEST = float(np.finfo(np.float32).max)
+Score = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]  # what a model can give; not all scores are errors
 _SLACK = 1 + 1e-12  # in floating point, 0.29 * 100 is less than 29
 
 
@@ -66,9 +70,9 @@ class Calibration(Strict):
     model_sha256: str
     alpha: Rate | None
     fdr: Rate
-    threshold: float
-    held_out: list[Annotated[list[float], Field(min_length=1)]]
-    p_values: list[float] | None
+    threshold: Score
+    held_out: list[Annotated[list[Score], Field(min_length=1)]]
+    p_values: list[Annotated[float, Field(gt=0, le=1)]] | None
     tail: Tail | None
 
     @model_validator(mode="after")
@@ -107,11 +111,35 @@ class Calibration(Strict):
         p[beyond] = self.tail.p_values(score[beyond])
         return p
 
-    def anomalous(self, score: np.ndarray, p: np.ndarray | None) -> np.ndarray:
-        """The verdict on each beat by itself, from its score and p-value: bool of shape (n,)."""
-        if self.alpha is None or p is None:
+    def anomalous(self, score: np.ndarray, p: np.ndarray | None, alpha: float | None = None) -> np.ndarray:
+        """The verdict on each beat by itself, from its score and p-value: bool of shape (n,).
+
+        At another `alpha` than the calibrated one, if that is given; InputError if there is no verdict at it.
+        """
+        if alpha is not None:
+            self.check_alpha(alpha)
+        level = self.alpha if alpha is None else alpha
+        if level is None or p is None:
             return score >= np.float32(self.threshold)
-        return at_most(p, self.alpha)
+        return at_most(p, level)
+
+    @property
+    def smallest_p(self) -> float | None:
+        """The smallest p-value that a beat can have, and so the smallest alpha; None without p-values."""
+        if not self.held_out:
+            return None
+        if self.tail is not None:
+            return self.tail.p[-1]
+        return 1 / (self.beats + 1) if self.p_values is None else self.p_values[0]
+
+    def check_alpha(self, alpha: float) -> None:
+        """InputError if no beat's p-value can be compared with this alpha, or none can be as small."""
+        if self.smallest_p is None:
+            raise InputError(f"alpha is {alpha}: a verdict at an alpha needs p-values, and {NO_P_VALUES}")
+        if not (0 < alpha < 1 and at_most(np.array(self.smallest_p), alpha)):
+            raise InputError(
+                f"alpha is {alpha}; it should be below 1, and {self.smallest_p:.3g} at least, the smallest p-value"
+            )
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ecg.files import write_bytes
 
 DPI = 110
-CALM, ALARMING = "#5b7f95", "#d1380b"  # told apart by lightness, too, not by hue alone
+CALM, ALARMING = "#5b7f95", "#d1380b"  # blue and orange: told apart whatever the kind of colour blindness
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Why a beat has the score that it has: where its error lies, what a normal beat would have been, and one that was."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ecg.datasets import Dataset
-from ecg.detector import Detector, Verdicts
+from ecg.datasets import known
+from ecg.detector import Details
 from ecg.exceptions import InputError
 
 SHARE = 0.5  # of a beat's error, that the named steps carry at least
@@ -31,6 +34,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """The nearest of some normal beats.
+
+    beat : float ndarray of shape (L,), raw
+    index, distance : which one of them it is, and its Euclidean distance
+    """
+
+    beat: np.ndarray
+    index: int
+    distance: float
+
+    @classmethod
+    def of(cls, beat: np.ndarray, normal: np.ndarray) -> Self:
+        """Of a raw beat, shape (L,), among normal ones, shape (m, L) with m at least 1."""
+        distance = np.linalg.norm(normal - beat, axis=1)
+        nearest = int(np.argmin(distance))
+        return cls(normal[nearest], nearest, float(distance[nearest]))
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why one beat of L samples has its score.
 
@@ -39,8 +62,7 @@ class Explanation:
     contribution : float64 ndarray of shape (L,), what each step adds to the score; they add up to it
     runs : the steps that carry most of it, the run with the largest share first
     reconstruction : float ndarray of shape (L,), what a normal beat would have been, raw
-    neighbour : float ndarray of shape (L,), the nearest normal training beat, raw
-    neighbour_index, distance : which one that is, and its Euclidean distance
+    neighbour : the nearest of the normal beats that were there to compare with; None if there were none
     """
 
     beat: np.ndarray
@@ -50,65 +72,58 @@ class Explanation:
     contribution: np.ndarray
     runs: tuple[Run, ...]
     reconstruction: np.ndarray
-    neighbour: np.ndarray
-    neighbour_index: int
-    distance: float
+    neighbour: Neighbour | None
+
+    def __str__(self) -> str:
+        p_value = "" if self.p_value is None else f", p-value {self.p_value:.3g}"
+        verdict = f"{'anomalous' if self.anomalous else 'normal'}: score {self.score:.3g}{p_value}"
+        return "\n".join([verdict, *map(str, self.runs)])
 
 
-class Explainer:
-    """Explains what a detector says of beats.
-
-    >>> explainer = Explainer(Detector.load("models"), normal, known("ECG5000"))
-    >>> [print(run) for run in explainer.explain(beats)[0].runs]
+def explain(
+    beats: ArrayLike, verdicts: Details, dataset: str = "", normal: np.ndarray | None = None, share: float = SHARE
+) -> list[Explanation]:
+    """Explain what a detector says of n beats of L samples.
 
     Parameters
     ----------
-    normal : float ndarray of shape (m, L), raw normal beats to find the nearest among: those of training
-    dataset : what names the beat's segments
+    beats : array or data frame of shape (n, L), raw
+    verdicts : what the detector says of them
+    dataset : the name of the one whose waves name the steps
+    normal : float ndarray of shape (m, L), raw normal beats to find the nearest among, or None
     share : how much of a beat's error the named steps carry at least, between 0 and 1
 
     Raises
     ------
     InputError
-        if there are no normal beats, if they have another length than the model's, or if `share` is out of range.
+        if there are normal beats, but none or of another length, or if `share` is out of range.
     """
-
-    def __init__(self, detector: Detector, normal: np.ndarray, dataset: Dataset, share: float = SHARE) -> None:
-        if normal.ndim != 2 or normal.shape[1] != detector.length or len(normal) == 0:
-            raise InputError(f"normal beats have shape {normal.shape}; the model takes (1 or more, {detector.length})")
-        if not 0 < share < 1:
-            raise InputError(f"share is {share}; it should be between 0 and 1")
-        self.detector, self.normal, self.dataset, self.share = detector, normal, dataset, share
-
-    def explain(self, beats: np.ndarray) -> list[Explanation]:
-        """An explanation of each raw beat, an array of shape (n, L); InputError if it is anything else."""
-        verdicts = self.detector.score(beats)
-        shares = contributions(verdicts.step_error)
-        named = carrying(verdicts.step_error, self.share)
-        return [self._explanation(np.asarray(beats[i]), verdicts, i, shares[i], named[i]) for i in range(len(beats))]
-
-    def _explanation(
-        self, beat: np.ndarray, verdicts: Verdicts, i: int, shares: np.ndarray, named: np.ndarray
-    ) -> Explanation:
-        distance = np.linalg.norm(self.normal - beat, axis=1)
-        nearest = int(np.argmin(distance))
+    beats = np.asarray(beats, float)
+    if normal is not None and (normal.ndim != 2 or normal.shape[1] != beats.shape[1] or len(normal) == 0):
+        raise InputError(f"normal beats have shape {normal.shape}; they should be (1 or more, {beats.shape[1]})")
+    if not 0 < share < 1:
+        raise InputError(f"share is {share}; it should be between 0 and 1")
+    shares, named = contributions(verdicts.step_error), carrying(verdicts.step_error, share)
+    found = []
+    for i, beat in enumerate(beats):
         runs = [
-            Run(start, stop, float(shares[start:stop].sum()), self.dataset.segments_in(start, stop))
-            for start, stop in stretches(named)
+            Run(start, stop, float(shares[i, start:stop].sum()), known(dataset).segments_in(start, stop))
+            for start, stop in stretches(named[i])
         ]
         score = float(verdicts.score[i])
-        return Explanation(
-            beat=beat,
-            score=score,
-            p_value=None if verdicts.p_value is None else float(verdicts.p_value[i]),
-            anomalous=bool(verdicts.anomalous[i]),
-            contribution=score * shares,
-            runs=tuple(sorted(runs, key=lambda run: -run.share)),
-            reconstruction=verdicts.reconstruction[i],
-            neighbour=self.normal[nearest],
-            neighbour_index=nearest,
-            distance=float(distance[nearest]),
+        found.append(
+            Explanation(
+                beat=beat,
+                score=score,
+                p_value=None if verdicts.p_value is None else float(verdicts.p_value[i]),
+                anomalous=bool(verdicts.anomalous[i]),
+                contribution=score * shares[i],
+                runs=tuple(sorted(runs, key=lambda run: -run.share)),
+                reconstruction=verdicts.reconstruction[i],
+                neighbour=None if normal is None else Neighbour.of(beat, normal),
+            )
         )
+    return found
 
 
 def contributions(step_error: np.ndarray) -> np.ndarray:
@@ -137,7 +152,9 @@ def stretches(named: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def deletion(detector: Detector, beats: np.ndarray, verdicts: Verdicts, seed: int = 0) -> tuple[float, float]:
+def deletion(
+    scores: Callable[[np.ndarray], np.ndarray], beats: np.ndarray, verdicts: Details, seed: int = 0
+) -> tuple[float, float]:
     """Whether the named steps matter: what is left of the scores without them, and without as many random ones.
 
     Steps are deleted by putting the reconstruction in their place. (Samek et al. 2017, "Evaluating the visualization of
@@ -145,6 +162,7 @@ def deletion(detector: Detector, beats: np.ndarray, verdicts: Verdicts, seed: in
 
     Parameters
     ----------
+    scores : the detector's scores of beats
     beats : float ndarray of shape (n, L), raw; at least one
     verdicts : what the detector says of them
     seed : of the random steps
@@ -157,6 +175,6 @@ def deletion(detector: Detector, beats: np.ndarray, verdicts: Verdicts, seed: in
     random = np.random.default_rng(seed).permuted(named, axis=1)
     left = []
     for deleted in (named, random):
-        scores = detector.scores(np.where(deleted, verdicts.reconstruction, beats))
-        left.append(float(np.mean(scores / np.maximum(verdicts.score, np.finfo(np.float32).tiny))))
+        after = scores(np.where(deleted, verdicts.reconstruction, beats))
+        left.append(float(np.mean(after / np.maximum(verdicts.score, np.finfo(np.float32).tiny))))
     return left[0], left[1]

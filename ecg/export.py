@@ -7,6 +7,7 @@ few operations in use gives the same bytes everywhere. An architecture that brin
 
 import operator
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,7 @@ _OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
 }
 
 
-def to_onnx(ensemble: Ensemble, samples: np.ndarray, facts: Mapping[str, str] | None = None) -> bytes:
+def to_onnx(ensemble: Ensemble, samples: np.ndarray, facts: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The ensemble as an ONNX model, checked to give what torch gives on `samples`.
 
     Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L),
@@ -154,7 +155,7 @@ def to_onnx(ensemble: Ensemble, samples: np.ndarray, facts: Mapping[str, str] | 
         if the ensemble uses an operation that has no translation, or if ONNX Runtime's results differ from torch's.
     """
     model = _translate(ensemble.eval(), samples.shape[1])
-    helper.set_model_props(model, dict(sorted((facts or {}).items())))
+    helper.set_model_props(model, dict(sorted(facts.items())))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     _check(content, ensemble, samples)

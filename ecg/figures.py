@@ -99,7 +99,9 @@ def draw_explanation(path: Path, title: str, explanation: Explanation, segments:
     with plain():
         figure, [[above], [below]] = _grid([7.5], [2.4, 1.6], left=0.8, top=0.5)
         steps = np.arange(len(explanation.beat))
-        above.plot(steps, explanation.neighbour, color="#999999", linewidth=1, label="nearest normal training beat")
+        if explanation.neighbour is not None:
+            nearest = explanation.neighbour.beat
+            above.plot(steps, nearest, color="#999999", linewidth=1, label="nearest normal training beat")
         above.plot(steps, explanation.reconstruction, **DASHED, label="what a normal beat would have been")
         above.plot(steps, explanation.beat, color=ALARMING, linewidth=1.8, label="the beat")
         p_value = "" if explanation.p_value is None else f", p-value {explanation.p_value:.2g}"

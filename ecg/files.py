@@ -7,9 +7,10 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -56,13 +57,14 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
     return [arrays[name] for name in names]
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its place at `path` when the block ends; if the block fails, nothing is left of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
         os.chmod(partial, 0o644)  # mkstemp's own mode shuts everybody else out
         os.replace(partial, path)
     except BaseException as error:
@@ -70,6 +72,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk does not say which file it has no room for
         raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:
@@ -98,6 +106,11 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 def sha256(content: bytes) -> str:
     """The SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def md5(path: Path) -> str:
+    """The MD5 of a file in hexadecimal, as dvc.lock has it."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def rounded(value: Any, digits: int = METRIC_DIGITS) -> Any:

@@ -4,18 +4,19 @@ Only what is alike in equal builds may stand in a file that DVC tracks. A commit
 It is found the other way round, by the hash in dvc.lock. Nor can the version of Python, which changes no result.
 """
 
-import hashlib
 import subprocess
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecg.detector import CALIBRATION, MODEL
 from ecg.exceptions import InputError
-from ecg.files import FLOAT64_DIGITS, read_bytes, read_json, rounded, sha256, write_json
-from ecg.params import Params
+from ecg.files import FLOAT64_DIGITS, md5, read_bytes, read_json, rounded, sha256, write_json
 from ecg.schema import Strict, check
+
+if TYPE_CHECKING:  # it knows the architectures, which whoever only asks need not have
+    from ecg.params import Params
 
 PROVENANCE = "provenance.json"
 PACKAGES = ("matplotlib", "numpy", "onnx", "onnxruntime", "safetensors", "scipy", "torch")  # they decide bytes
@@ -28,24 +29,38 @@ class Provenance(Strict):
     data : SHA-256 of each file of raw beats, by its name
     model : SHA-256 of the ONNX file and its calibration, by their names
     packages : the versions of the packages that decide what comes out
+    beats : how many of each class there were to fit and to test, by its name
     metrics : what the evaluation found
+    intervals : the 95% intervals of some of them, as metrics/intervals.json has them
     """
 
     params: dict[str, Any]
     data: dict[str, str]
     model: dict[str, str]
     packages: dict[str, str]
+    beats: dict[str, dict[str, int]]
     metrics: dict[str, int | float]
+    intervals: dict[str, dict[str, float]]
 
     @classmethod
-    def of(cls, folder: Path, settings: Params, data: Iterable[Path], metrics: Mapping[str, float]) -> "Provenance":
+    def of(
+        cls,
+        folder: Path,
+        settings: "Params",
+        data: Iterable[Path],
+        beats: Mapping[str, Mapping[str, int]],
+        metrics: Mapping[str, float],
+        intervals: Mapping[str, Mapping[str, float]],
+    ) -> "Provenance":
         """Of the model in `folder`, which these settings made of these raw beats in this environment."""
         return cls(
             params=_chosen(settings),
             data={path.name: sha256(read_bytes(path)) for path in data},
             model={name: sha256(read_bytes(folder / name)) for name in (MODEL, CALIBRATION)},
             packages={name: version for name in PACKAGES if (version := installed(name))},
+            beats={part: dict(counts) for part, counts in beats.items()},
             metrics=rounded(metrics),
+            intervals=rounded(intervals),
         )
 
     def save(self, folder: Path) -> None:
@@ -76,15 +91,24 @@ def recorded_by(folder: Path) -> str | None:
 
     None if there is none, be it that the model is not committed or that this is no git repository.
     """
-    md5 = hashlib.md5((folder / PROVENANCE).read_bytes(), usedforsecurity=False).hexdigest()  # as dvc.lock has it
     for history in ("HEAD", "--all"):  # experiments are on no branch
-        commits = _git(folder, "log", history, "--reverse", "--format=%H %cs", "-S", md5, "--", ":(top)dvc.lock")
+        commits = _git(
+            folder,
+            "log",
+            history,
+            "--reverse",
+            "--format=%H %cs",
+            "-S",
+            md5(folder / PROVENANCE),
+            "--",
+            ":(top)dvc.lock",
+        )
         if commits:
             return commits.splitlines()[0]
     return None
 
 
-def _chosen(settings: Params) -> dict[str, Any]:
+def _chosen(settings: "Params") -> dict[str, Any]:
     fetch, model = {"dataset": settings.fetch.dataset}, settings.train.model
     return settings.model_dump() | {"fetch": fetch, "models": {model: settings.models[model]}}
 

@@ -9,7 +9,7 @@ from ecg import metrics
 from ecg.beats import Beats
 from ecg.calibration import benjamini_hochberg
 from ecg.datasets import Dataset
-from ecg.detector import Detector, Verdicts
+from ecg.detector import Details, Detector
 from ecg.explanation import contributions, deletion
 from ecg.figures import Example, Kind
 from ecg.files import Table
@@ -30,7 +30,7 @@ class Evaluation:
     """
 
     beats: Beats
-    verdicts: Verdicts
+    verdicts: Details
     threshold: float
     normal_class: int
     dataset: Dataset
@@ -40,7 +40,7 @@ class Evaluation:
     @classmethod
     def of(cls, detector: Detector, beats: Beats, normal_class: int, dataset: Dataset) -> "Evaluation":
         """Score the beats, each by itself and all as one set, and check what explains the alarms."""
-        verdicts, calibration = detector.score(beats.samples), detector.calibration
+        verdicts, calibration = detector.score(beats.samples, details=True), detector.calibration
         p = verdicts.p_value
         caught = verdicts.anomalous & (beats.classes != normal_class)
         return cls(
@@ -50,7 +50,9 @@ class Evaluation:
             normal_class,
             dataset,
             screened=None if p is None else benjamini_hochberg(p, calibration.fdr),
-            deletion=deletion(detector, beats.samples[caught], verdicts.where(caught)) if caught.any() else None,
+            deletion=deletion(detector.model.scores, beats.samples[caught], verdicts.where(caught))
+            if caught.any()
+            else None,
         )
 
     @cached_property

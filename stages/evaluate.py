@@ -3,12 +3,12 @@
 import numpy as np
 
 from ecg import beats, figures, metrics, params, reliability
+from ecg.card import card
 from ecg.datasets import known
 from ecg.detector import Detector
 from ecg.errors import Errors
 from ecg.exceptions import InputError
-from ecg.explanation import Explainer
-from ecg.files import write_csv, write_json
+from ecg.files import write_bytes, write_csv, write_json
 from ecg.provenance import Provenance
 from ecg.report import Evaluation
 from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run
@@ -26,11 +26,12 @@ def main() -> None:
             f"params.yaml: preprocess.normal_class is {normal_class}: the test beats hold that class only or not at all"
         )
     errors = Errors.load(MODELS / "errors.csv")
-    development = detector.scores(beats.load(PROCESSED / "development.npz").samples)
+    development = detector.model.scores(beats.load(PROCESSED / "development.npz").samples)
     evaluation = Evaluation.of(detector, test, normal_class, dataset)
     summary = evaluation.summary() | development_auc(errors, development)
     write_json(METRICS / "evaluate.json", summary)
-    write_json(METRICS / "intervals.json", evaluation.intervals(settings.evaluate.resamples))
+    intervals = evaluation.intervals(settings.evaluate.resamples)
+    write_json(METRICS / "intervals.json", intervals)
     methods = reliability.methods(errors, settings.calibrate, development, evaluation.verdicts, evaluation.anomalous)
     write_csv(METRICS / "methods.csv", *methods)
     normal = evaluation.verdicts.where(~evaluation.anomalous)
@@ -43,11 +44,14 @@ def main() -> None:
     figures.draw_examples(PLOTS / "worst.png", evaluation.worst(WORST), columns=5)
     figures.draw_kinds(PLOTS / "classes.png", evaluation.kinds(), dataset.segments)
     alarm = evaluation.typical_alarm()
-    explainer = Explainer(detector, beats.load(PROCESSED / "fit.npz").samples, dataset)
-    (explanation,) = explainer.explain(test.samples[alarm : alarm + 1])
+    fit = beats.load(PROCESSED / "fit.npz")
+    (explanation,) = detector.explain(test.samples[[alarm]], fit.samples)
     title = dataset.class_name(int(test.classes[alarm]))
     figures.draw_explanation(PLOTS / "alarm.png", title, explanation, dataset.segments)
-    Provenance.of(MODELS, settings, raw(settings.fetch.dataset), summary).save(MODELS)
+    counts = {"fit": fit.counts(dataset.class_name), "test": test.counts(dataset.class_name)}
+    made = Provenance.of(MODELS, settings, raw(settings.fetch.dataset), counts, summary, intervals)
+    made.save(MODELS)
+    write_bytes(METRICS / "card.md", card(made).encode())
 
 
 def development_auc(errors: Errors, anomalous: np.ndarray) -> dict[str, float]:

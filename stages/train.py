@@ -51,6 +51,7 @@ def facts(settings: Params) -> dict[str, str]:
     decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump()}
     return {
         "data_sha256": json.dumps({name: sha256(read_bytes(PROCESSED / name)) for name in INPUTS}),
+        "dataset": settings.fetch.dataset,
         "intended_use": "Research and teaching. Not a medical device.",
         "params": json.dumps(decided_by, sort_keys=True),
     }

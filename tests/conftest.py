@@ -17,13 +17,17 @@ from hypothesis import settings
 
 from ecg import beats, models, params, sources, thresholds, training
 from ecg.beats import Beats
-from ecg.detector import Detector, Model
+from ecg.datasets import known
+from ecg.detector import CALIBRATION, MODEL, Detector, Model
 from ecg.errors import Errors
 from ecg.export import to_onnx
+from ecg.files import sha256
 from ecg.params import Calibrate, Params
+from ecg.provenance import Provenance
 from ecg.scaling import Scaling
 
 ROOT = Path(__file__).parents[1]
+FACTS = {"dataset": "ECG5000"}  # in the model's metadata
 STAGES = ["fetch", "preprocess", "train", "calibrate", "evaluate"]
 
 # A deadline in seconds would test the machine. Where the suite decides on a change, it tries the same cases every time.
@@ -78,7 +82,7 @@ def fit(normal: np.ndarray, committed: Params) -> training.Fit:
 
 @pytest.fixture(scope="session")
 def onnx_model(fit: training.Fit, normal: np.ndarray) -> bytes:
-    return to_onnx(fit.ensemble, normal)
+    return to_onnx(fit.ensemble, normal, FACTS)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +106,40 @@ def calibrating(**changes: object) -> Calibrate:
 def detector(onnx_model: bytes, errors: Errors) -> Detector:
     model = Model(onnx_model)
     return Detector(model, thresholds.calibrate(errors, calibrating(), model.sha256))
+
+
+def write_calibration(folder: Path, model: bytes, errors: Errors, **changes: object) -> None:
+    thresholds.calibrate(errors, calibrating(**changes), sha256(model)).save(folder / "calibration.json")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, onnx_model: bytes, errors: Errors) -> Path:
+    """A folder with a model and its calibration."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "autoencoder.onnx").write_bytes(onnx_model)
+    write_calibration(folder, onnx_model, errors)
+    return folder
+
+
+def ship(folder: Path, detector: Detector, model: bytes, settings: Params, test: Beats) -> None:
+    """Write a model, its calibration and what made it into a folder."""
+    dataset = known(settings.fetch.dataset)
+    folder.mkdir()
+    (folder / MODEL).write_bytes(model)
+    detector.calibration.save(folder / CALIBRATION)
+    names = ("auc", "average_precision", "f1", "precision", "recall", "false_positive_rate", "accuracy", "threshold")
+    metrics = dict.fromkeys((*names, *(f"recall_{dataset.class_key(label)}" for label in dataset.classes)), 0.9)
+    counts = {"fit": {"normal": 292}, "test": test.counts(dataset.class_name)}
+    Provenance.of(folder, settings, [], counts, metrics, {}).save(folder)
+
+
+def prepare(folder: Path, test: Beats, normal: np.ndarray) -> Path:
+    """Write the test beats into a folder, and the normal training beats beside them; the file of the test beats."""
+    folder.mkdir()
+    beats.save(folder / "test.npz", test)
+    beats.save(folder / "fit.npz", Beats(normal, np.ones(len(normal), np.int32)))
+    return folder / "test.npz"
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,23 @@
+import contextlib
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ecg import thresholds
-from ecg.beats import Beats
+from ecg.beats import Beats, save
 from ecg.calibration import benjamini_hochberg
 from ecg.detector import BLOCK, Detector, Model
 from ecg.errors import Errors
 from ecg.exceptions import InputError
 from ecg.files import sha256
-from tests.conftest import calibrating
-
-
-def write_calibration(folder: Path, model: bytes, errors: Errors, **changes: object) -> None:
-    thresholds.calibrate(errors, calibrating(**changes), sha256(model)).save(folder / "calibration.json")
-
-
-@pytest.fixture
-def shipped(tmp_path: Path, onnx_model: bytes, errors: Errors) -> Path:
-    """A folder with a model and its calibration."""
-    (tmp_path / "autoencoder.onnx").write_bytes(onnx_model)
-    write_calibration(tmp_path, onnx_model, errors)
-    return tmp_path
+from tests.conftest import calibrating, write_calibration
 
 
 def test_a_detector_finds_most_anomalies_and_spares_most_normal_beats(shipped: Path, train: Beats) -> None:
@@ -33,7 +27,7 @@ def test_a_detector_finds_most_anomalies_and_spares_most_normal_beats(shipped: P
 
 
 def test_a_beat_at_the_threshold_is_anomalous(detector: Detector, errors: Errors, normal: np.ndarray) -> None:
-    score = detector.scores(normal)
+    score = detector.score(normal).score
     calibration = thresholds.calibrate(errors, calibrating(method="percentile"), detector.model.sha256)
     at_beat_5 = calibration.model_copy(update={"threshold": float(score[5])})
     verdicts = Detector(detector.model, at_beat_5).score(normal)
@@ -84,8 +78,8 @@ def test_without_held_out_errors_there_are_verdicts_but_no_p_values(
 
 
 def test_verdicts_can_be_picked(detector: Detector, normal: np.ndarray) -> None:
-    verdicts, chosen = detector.score(normal), np.arange(len(normal)) % 3 == 0
-    picked, alone = verdicts.where(chosen), detector.score(normal[chosen])
+    verdicts, chosen = detector.score(normal, details=True), np.arange(len(normal)) % 3 == 0
+    picked, alone = verdicts.where(chosen), detector.score(normal[chosen], details=True)
     for name in ("score", "p_value", "anomalous", "step_error", "reconstruction", "member_score"):
         np.testing.assert_array_equal(getattr(picked, name), getattr(verdicts, name)[chosen])
         assert getattr(picked, name).shape == getattr(alone, name).shape
@@ -93,19 +87,21 @@ def test_verdicts_can_be_picked(detector: Detector, normal: np.ndarray) -> None:
 
 def test_many_beats_are_scored_in_blocks_as_one_by_one(shipped: Path, test: Beats) -> None:
     detector, beats = Detector.load(shipped), test.samples[: 2 * BLOCK + 3]
-    verdicts = detector.score(beats)
+    verdicts = detector.score(beats, details=True)
     assert verdicts.score.shape == (len(beats),)
     for i in (0, BLOCK - 1, BLOCK, len(beats) - 1):
-        alone = detector.score(beats[i : i + 1])
+        alone = detector.score(beats[i : i + 1], details=True)
         np.testing.assert_allclose(verdicts.score[i], alone.score[0], rtol=1e-5)
         np.testing.assert_allclose(verdicts.step_error[i], alone.step_error[0], rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(verdicts.reconstruction[i], alone.reconstruction[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
-def test_scores_alone_are_the_same(detector: Detector, test: Beats, n: int) -> None:
-    beats, verdicts = test.samples[:n], detector.score(test.samples[:n])
-    np.testing.assert_array_equal(detector.scores(beats), verdicts.score)
+def test_details_do_not_change_a_verdict(detector: Detector, test: Beats, n: int) -> None:
+    beats, verdicts = test.samples[:n], detector.score(test.samples[:n], details=True)
+    for name in ("score", "p_value", "anomalous", "member_score"):
+        np.testing.assert_array_equal(getattr(detector.score(beats), name), getattr(verdicts, name))
+    np.testing.assert_array_equal(detector.model.scores(beats), verdicts.score)
     np.testing.assert_array_equal(detector.model.member_scores(beats), verdicts.member_score)
     np.testing.assert_allclose(verdicts.member_score.mean(axis=1), verdicts.score, rtol=1e-5)
 
@@ -114,7 +110,7 @@ def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) 
     detector = Detector.load(shipped)
     assert detector.length == 140
     for n in (0, 1, 3):
-        verdicts = detector.score(normal[:n])
+        verdicts = detector.score(normal[:n], details=True)
         assert verdicts.score.shape == verdicts.p_value.shape == verdicts.anomalous.shape == (n,)
         assert verdicts.member_score.shape == (n, detector.model.members)
         assert verdicts.step_error.shape == verdicts.reconstruction.shape == (n, 140)
@@ -172,3 +168,110 @@ def test_a_damaged_model_is_refused(shipped: Path, onnx_model: bytes, errors: Er
     write_calibration(shipped, half, errors)
     with pytest.raises(InputError, match="not a model that ONNX Runtime can read"):
         Detector.load(shipped)
+
+
+def test_beats_come_as_an_array_a_frame_or_a_file(shipped: Path, test: Beats, tmp_path: Path) -> None:
+    detector, samples, classes = Detector.load(shipped), test.samples[:40], test.classes[:40]
+    frame = pd.DataFrame(samples)
+    frame.to_csv(tmp_path / "beats.csv", index=False)
+    labelled = frame.copy()
+    labelled.insert(0, "class", classes)
+    save(tmp_path / "beats.npz", Beats(samples, classes))
+    expected = detector.score(samples)
+    for beats in (samples.tolist(), frame, labelled, tmp_path / "beats.csv", str(tmp_path / "beats.npz")):
+        np.testing.assert_array_equal(detector.score(beats).score, expected.score)
+        np.testing.assert_array_equal(detector.screen(beats).score, expected.score)
+        assert [str(why) for why in detector.explain(beats)] == [str(why) for why in detector.explain(samples)]
+
+
+@pytest.mark.parametrize(
+    "beats",
+    [
+        pd.DataFrame({"a": [1.0]}),
+        pd.DataFrame([["x"] * 140]),
+        pd.DataFrame([[None] * 140]),
+        np.zeros((1, 140), complex),
+        np.zeros((1, 140), bool),
+        np.full((1, 140), "1"),
+        np.zeros((1, 140), "datetime64[s]"),
+        [[10**400] * 140],
+        None,
+        {},
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused(detector: Detector, beats: object) -> None:
+    with pytest.raises(InputError, match="beats "):
+        detector.score(beats)
+    if beats is not None:  # which asks for no comparison
+        with pytest.raises(InputError, match="beats "):
+            detector.explain(np.zeros((1, 140)), normal=beats)
+
+
+def test_another_alpha_gives_the_verdicts_that_the_p_values_do(detector: Detector, test: Beats) -> None:
+    p = detector.score(test.samples).p_value
+    for alpha in (1 / 293, 0.01, 0.3):
+        np.testing.assert_array_equal(detector.score(test.samples, alpha).anomalous, p <= alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.0034, 0.0, 1.0, -1.0, float("nan")])
+def test_an_alpha_at_which_nothing_or_all_would_be_called_anomalous_is_refused(
+    detector: Detector, normal: np.ndarray, alpha: float
+) -> None:
+    with pytest.raises(InputError, match=rf"alpha is {alpha}; it should be below 1, and 0.00341 at least"):
+        detector.score(normal, alpha)
+
+
+def test_the_smallest_alpha_is_the_smallest_p_value_of_any_method(detector: Detector, errors: Errors) -> None:
+    for method in ("conformal", "conformal_conditional", "pot", "percentile"):
+        calibration = thresholds.calibrate(errors, calibrating(method=method), detector.model.sha256)
+        highest = np.full((1, detector.model.members), 1e30, np.float32)
+        (p,) = calibration.p(highest[:, 0], highest)
+        assert calibration.smallest_p == pytest.approx(p)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_model_of_arbitrary_bytes_is_refused(shipped: Path, onnx_model: bytes, data: st.DataObject) -> None:
+    content = bytearray(onnx_model)
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    drawn = data.draw(st.sampled_from([bytes(content), onnx_model[: len(onnx_model) // 2]]) | st.binary(max_size=200))
+    if drawn != onnx_model:
+        (shipped / "autoencoder.onnx").write_bytes(drawn)
+        with pytest.raises(InputError, match="belongs to another model, or the model is damaged"):
+            Detector.load(shipped)
+
+
+anything = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5)
+anything |= st.lists(st.floats(), max_size=9) | st.lists(st.floats(1e-9, 2), max_size=9)
+
+
+@st.composite
+def changed(draw: st.DrawFn, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """One of the records, with another value somewhere."""
+    record = dict(draw(st.sampled_from(records)))
+    name = draw(st.sampled_from(sorted(record)))
+    if isinstance(record[name], dict):
+        record[name] = draw(changed([record[name]]))
+    else:
+        record[name] = draw(anything)
+    return record
+
+
+def test_a_calibration_of_arbitrary_content_is_refused_or_gives_verdicts(
+    shipped: Path, errors: Errors, onnx_model: bytes, normal: np.ndarray
+) -> None:
+    methods = ("conformal", "conformal_conditional", "pot", "percentile")
+    calibrations = [thresholds.calibrate(errors, calibrating(method=method), sha256(onnx_model)) for method in methods]
+    valid = [calibration.model_dump() for calibration in calibrations]
+
+    @settings(max_examples=300)
+    @given(changed(valid).map(lambda record: json.dumps(record).encode()) | st.binary(max_size=100))
+    def check(content: bytes) -> None:
+        (shipped / "calibration.json").write_bytes(content)
+        with contextlib.suppress(InputError):
+            verdicts = Detector.load(shipped).score(normal[:7])
+            assert verdicts.anomalous.dtype == bool
+            assert verdicts.p_value is None or ((verdicts.p_value > 0) & (verdicts.p_value <= 1)).all()
+
+    check()

@@ -9,7 +9,7 @@ from ecg.beats import Beats
 from ecg.datasets import Dataset, known
 from ecg.detector import Detector
 from ecg.exceptions import InputError
-from ecg.explanation import Explainer, Explanation, carrying, contributions, deletion, stretches
+from ecg.explanation import Explanation, carrying, contributions, deletion, explain, stretches
 
 step_errors = st.lists(st.lists(st.floats(0, 100, width=32), min_size=6, max_size=6), min_size=1, max_size=5).map(
     lambda rows: np.array(rows, np.float32)
@@ -18,7 +18,7 @@ step_errors = st.lists(st.lists(st.floats(0, 100, width=32), min_size=6, max_siz
 
 @pytest.fixture(scope="module")
 def explained(detector: Detector, test: Beats, normal: np.ndarray) -> list[Explanation]:
-    return Explainer(detector, normal, known("ECG5000")).explain(test.samples[::15])
+    return detector.explain(test.samples[::15], normal)
 
 
 def test_what_the_steps_contribute_adds_up_to_the_score_exactly(explained: list[Explanation]) -> None:
@@ -90,15 +90,16 @@ def test_the_neighbour_is_the_nearest_normal_training_beat(
 ) -> None:
     for explanation, beat in zip(explained, test.samples[::15], strict=True):
         distances = np.sqrt(np.square(normal - beat).sum(axis=1))
-        assert explanation.neighbour_index == np.argmin(distances)
-        assert explanation.distance == pytest.approx(distances.min(), rel=1e-5)
-        np.testing.assert_array_equal(explanation.neighbour, normal[explanation.neighbour_index])
+        assert explanation.neighbour is not None
+        assert explanation.neighbour.index == np.argmin(distances)
+        assert explanation.neighbour.distance == pytest.approx(distances.min(), rel=1e-5)
+        np.testing.assert_array_equal(explanation.neighbour.beat, normal[explanation.neighbour.index])
 
 
 def test_an_explanation_says_what_the_detector_says(
     explained: list[Explanation], detector: Detector, test: Beats
 ) -> None:
-    verdicts = detector.score(test.samples[::15])
+    verdicts = detector.score(test.samples[::15], details=True)
     np.testing.assert_array_equal([e.anomalous for e in explained], verdicts.anomalous)
     np.testing.assert_array_equal([e.p_value for e in explained], verdicts.p_value)
     np.testing.assert_array_equal(explained[7].reconstruction, verdicts.reconstruction[7])
@@ -108,21 +109,35 @@ def test_an_explanation_says_what_the_detector_says(
 def test_deleting_the_named_steps_lowers_the_score_more_than_deleting_as_many_random_ones(
     detector: Detector, test: Beats
 ) -> None:
-    verdicts = detector.score(test.samples)
+    verdicts = detector.score(test.samples, details=True)
     for label in (2, 3, 4, 5):
         alarms = verdicts.anomalous & (test.classes == label)
         for seed in range(3):
-            named, random = deletion(detector, test.samples[alarms], verdicts.where(alarms), seed)
+            named, random = deletion(detector.model.scores, test.samples[alarms], verdicts.where(alarms), seed)
             assert named < 0.75 * random
+
+
+def test_without_normal_beats_there_is_no_neighbour_and_all_else_is_the_same(
+    explained: list[Explanation], detector: Detector, test: Beats
+) -> None:
+    for with_one, without in zip(explained, detector.explain(test.samples[::15]), strict=True):
+        assert without.neighbour is None
+        assert str(without) == str(with_one)
+
+
+def test_an_explanation_reads_as_a_verdict_and_the_samples_behind_it(explained: list[Explanation]) -> None:
+    verdict, *runs = str(explained[-1]).split("\n")
+    assert verdict == f"anomalous: score {explained[-1].score:.3g}, p-value {explained[-1].p_value:.3g}"
+    assert runs == [str(run) for run in explained[-1].runs]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_that_is_none_is_refused(detector: Detector, normal: np.ndarray, share: float) -> None:
     with pytest.raises(InputError, match=f"share is {share}"):
-        Explainer(detector, normal, Dataset(), share)
+        explain(normal, detector.score(normal, details=True), share=share)
 
 
 @pytest.mark.parametrize("shape", [(0, 140), (5, 139), (140,)])
 def test_normal_beats_that_do_not_fit_the_model_are_refused(detector: Detector, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="normal beats have shape"):
-        Explainer(detector, np.zeros(shape), Dataset())
+        explain(np.zeros((1, 140)), detector.score(np.zeros((1, 140)), details=True), normal=np.zeros(shape))

@@ -13,7 +13,7 @@ from ecg import export, models, training
 from ecg.exceptions import InputError
 from ecg.params import Params
 from ecg.scaling import Scaling
-from tests.conftest import ROOT, scaling
+from tests.conftest import FACTS, ROOT, scaling
 
 
 def run(model: bytes, beats: np.ndarray) -> list[np.ndarray]:
@@ -80,11 +80,11 @@ def test_reconstruction_is_in_the_beats_own_units(onnx_model: bytes, normal: np.
 def test_exporting_twice_gives_the_same_bytes_without_a_trace_of_the_machine(
     onnx_model: bytes, fit: training.Fit, normal: np.ndarray
 ) -> None:
-    assert export.to_onnx(fit.ensemble, normal) == onnx_model
+    assert export.to_onnx(fit.ensemble, normal, FACTS) == onnx_model
     assert str(ROOT).encode() not in onnx_model
     assert b".py" not in onnx_model
     model = onnx.load_from_string(onnx_model)
-    assert not model.metadata_props
+    assert {fact.key: fact.value for fact in model.metadata_props} == FACTS
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
 
 

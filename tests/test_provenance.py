@@ -26,7 +26,10 @@ def folder(tmp_path: Path, onnx_model: bytes, detector: Detector) -> Path:
 def told(folder: Path, settings: Params) -> Provenance:
     beats = folder / "SOME_TRAIN.tsv"
     beats.write_text("1\t0.5\n")
-    return Provenance.of(folder, settings, [beats], {"auc": np.float64(0.98765432), "false_positives": 7})
+    counts = {"fit": {"normal": 2}, "test": {"normal": 3, "PVC": 1}}
+    intervals = {"auc": {"ci95_low": 0.981234567, "ci95_high": 0.99}}
+    metrics = {"auc": np.float64(0.98765432), "false_positives": 7}
+    return Provenance.of(folder, settings, [beats], counts, metrics, intervals)
 
 
 def test_it_comes_back_as_it_was_saved(folder: Path, committed: Params) -> None:
@@ -35,6 +38,8 @@ def test_it_comes_back_as_it_was_saved(folder: Path, committed: Params) -> None:
     assert Provenance.load(folder) == saved
     assert saved.data == {"SOME_TRAIN.tsv": sha256(b"1\t0.5\n")}
     assert saved.metrics == {"auc": 0.987654, "false_positives": 7}
+    assert saved.intervals == {"auc": {"ci95_low": 0.981235, "ci95_high": 0.99}}
+    assert saved.beats["test"] == {"normal": 3, "PVC": 1}
     assert saved.packages.keys() == set(provenance.PACKAGES)
 
 
@@ -98,6 +103,9 @@ def test_info_tells_commit_parameters_data_packages_and_metrics(clone: Path, run
     assert "models/provenance.json" in run(clone, "git", "show", f"{record['commit']}:dvc.lock")
     assert record["metrics"] == metrics_in(clone, "evaluate")
     assert record["data"]["ECG5000_TRAIN.tsv"].startswith("df86ac15")
+    assert record["beats"]["test"]["R-on-T PVC"] == 1590
+    assert "not a medical device" in record["intended_use"]
+    assert any("one patient" in limit for limit in record["limits"])
     told = run(clone, "python", "-m", "ecg", "info")
     for said in (record["commit"], "train.seed", "0192997dd", f"torch        {provenance.installed('torch')}\n", "auc"):
         assert said in told

@@ -52,7 +52,7 @@ def test_the_methods_are_compared_on_the_same_beats(
     errors: Errors, detector: Detector, train: Beats, test: Beats, verdicts: Verdicts
 ) -> None:
     anomalous = test.classes != 1
-    development = detector.scores(train.samples[train.classes != 1])
+    development = detector.model.scores(train.samples[train.classes != 1])
     header, rows = reliability.methods(errors, calibrating(), development, verdicts, anomalous)
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     counts = Counts.of(verdicts.anomalous, anomalous)

@@ -8,8 +8,8 @@ from PIL import Image
 from ecg import figures
 from ecg.beats import Beats
 from ecg.datasets import Dataset, known
-from ecg.detector import Detector, Verdicts
-from ecg.explanation import Explainer, contributions
+from ecg.detector import Details, Detector
+from ecg.explanation import contributions
 from ecg.figures import Example, Kind, draw_examples
 from ecg.report import Evaluation
 from tests.conftest import assert_drawn_alike_whatever_matplotlib_is_set_to
@@ -24,7 +24,7 @@ CONTRACT = {
 def evaluation(classes: np.ndarray, score: np.ndarray, threshold: float, dataset: Dataset | None = None) -> Evaluation:
     score = np.asarray(score, np.float32)
     blank = np.zeros((len(score), 4), np.float32)
-    verdicts = Verdicts(score, None, score >= threshold, np.repeat(score[:, None], 4, 1), blank, score[:, None])
+    verdicts = Details(score, None, score >= threshold, score[:, None], np.repeat(score[:, None], 4, 1), blank)
     return Evaluation(Beats(blank, np.asarray(classes)), verdicts, threshold, 1, dataset or known("ECG5000"))
 
 
@@ -167,8 +167,8 @@ def test_figures_of_explanations_are_the_same_bytes_every_time(
     tmp_path: Path, detector: Detector, test: Beats, normal: np.ndarray
 ) -> None:
     dataset, beats = known("ECG5000"), test.samples[4000:4003]
-    verdicts = detector.score(beats)
-    explanation = Explainer(detector, normal, dataset).explain(beats)[0]
+    verdicts = detector.score(beats, details=True)
+    explanation = detector.explain(beats, normal)[0]
     examples = [Example(str(i), beats[i], verdicts.reconstruction[i], verdicts.step_error[i]) for i in range(3)]
     draw = {
         "kinds": lambda path: figures.draw_kinds(

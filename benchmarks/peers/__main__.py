@@ -91,10 +91,10 @@ def fit_all(normal: np.ndarray, test: Beats) -> tuple[list[Contestant], list[Con
     makers = peers(test.length)
     rounds = [(fit_ours(), [fit_peer(make, normal, test) for make in makers.values()]) for _ in range(FITS)]
     detector = Detector.load(MODELS)
-    ours_auc, ours_fit = auc(detector.scores(test.samples), test), median(took for took, _ in rounds)
+    ours_auc, ours_fit = auc(detector.score(test.samples).score, test), median(took for took, _ in rounds)
     ours = [
-        Contestant("ours, scores()", ours_auc, ours_fit, detector.scores),
-        Contestant("ours, score()", ours_auc, ours_fit, detector.score),
+        Contestant("ours", ours_auc, ours_fit, detector.score),
+        Contestant("ours, details", ours_auc, ours_fit, partial(detector.score, details=True)),
     ]
     theirs = []
     for name, fits in zip(makers, zip(*(fits for _, fits in rounds), strict=True), strict=True):
