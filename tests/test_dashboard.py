@@ -1,0 +1,578 @@
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ecg import beats, drawing, thresholds
+from ecg.beats import Beats
+from ecg.card import card
+from ecg.datasets import known
+from ecg.detector import CALIBRATION, MODEL, Detector
+from ecg.errors import Errors
+from ecg.explanation import Run
+from ecg.metrics import Counts
+from ecg.params import Params
+from ecg.provenance import PROVENANCE, Provenance
+from serve.dashboard import charts, threshold, upload
+from serve.dashboard.beat import carried, summed_up
+from serve.dashboard.browse import EVERY
+from serve.dashboard.page import demoted
+from serve.dashboard.told import plain
+from tests.conftest import ROOT, calibrating, prepare, ship
+
+DATASET = known("ECG5000")
+Open = Callable[[str], AppTest]
+
+
+@pytest.fixture
+def models(tmp_path: Path, detector: Detector, onnx_model: bytes, committed: Params, test: Beats) -> Path:
+    ship(tmp_path / "models", detector, onnx_model, committed, test)
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def data(tmp_path: Path, test: Beats, normal: np.ndarray) -> Path:
+    return prepare(tmp_path / "processed", test, normal)
+
+
+@pytest.fixture
+def opened(models: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Open the dashboard of these at a view; it is drawn without an exception."""
+    monkeypatch.setenv("ECG_MODELS", str(models))
+    monkeypatch.setenv("ECG_TEST_BEATS", str(data))
+
+    def opened(view: str) -> AppTest:
+        app = AppTest.from_file(ROOT / "serve" / "dashboard" / "app.py", default_timeout=30)
+        app.query_params["view"] = view
+        return drawn(app.run())
+
+    return opened
+
+
+def drawn(app: AppTest) -> AppTest:
+    assert not app.exception
+    return app
+
+
+def turned(app: AppTest, view: str) -> AppTest:
+    """The same session at another view."""
+    app.query_params["view"] = app.session_state["view"] = view
+    return drawn(app.run())
+
+
+def shown(app: AppTest) -> str:
+    """What stands above the chosen beat."""
+    (title,) = [text.value for text in app.markdown if "est beat" in text.value]
+    return title.strip("*")
+
+
+def titled(place: int, test: Beats) -> str:
+    return f"Test beat {place}: {DATASET.class_name(test.classes[place])}"
+
+
+def told(app: AppTest) -> str:
+    """Everything that the page says of errors and of what is missing."""
+    return "\n".join(f"{alert.proto.title}\n{alert.value}" for alert in (*app.error, *app.info))
+
+
+def with_errors_of_fitted_beats(models: Path, detector: Detector, errors: Errors) -> None:
+    """Calibrate without held-out beats: no p-values."""
+    without = Errors(errors.fold, errors.fitted, None)
+    thresholds.calibrate(without, calibrating(method="percentile"), detector.model.sha256).save(models / CALIBRATION)
+    (models / PROVENANCE).unlink()
+
+
+# Beats
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict"),
+    [
+        (None, "All"),
+        (None, "Alarms"),
+        (None, "False alarms"),
+        (None, "Misses"),
+        (None, "No alarm"),
+        (3, "Misses"),
+        (1, "False alarms"),
+        (1, "Misses"),
+    ],
+)
+def test_beats_are_browsed_by_class_and_verdict(
+    opened: Open, detector: Detector, test: Beats, label: int | None, verdict: str
+) -> None:
+    score, alarms = detector.score(test.samples).score, detector.score(test.samples).anomalous
+    anomalous = test.classes != 1
+    wanted = {
+        "All": np.ones(len(test), bool),
+        "Alarms": alarms,
+        "False alarms": alarms & ~anomalous,
+        "Misses": ~alarms & anomalous,
+        "No alarm": ~alarms,
+    }[verdict] & (True if label is None else test.classes == label)
+    app = opened("Beats")
+    app.selectbox(key="class").set_value(EVERY if label is None else label)
+    app.segmented_control(key="verdict").set_value(verdict)
+    drawn(app.run())
+    if not wanted.any():
+        assert "No test beat is of this class and verdict" in told(app)
+        assert not app.number_input
+        return
+    assert f"{wanted.sum():,} of 4,500 test beats" in [caption.value for caption in app.caption]
+    assert shown(app) == titled(int(np.where(wanted, score, -np.inf).argmax()), test)
+    app.selectbox(key="order").set_value("Lowest score first")
+    assert shown(drawn(app.run())) == titled(int(np.where(wanted, score, np.inf).argmin()), test)
+
+
+def test_one_steps_through_beats_and_chooses_one_by_its_number(opened: Open, test: Beats) -> None:
+    app = opened("Beats")
+    app.selectbox(key="order").set_value("As in the file").run()
+    before, after = app.button
+    assert (before.disabled, after.disabled) == (True, False)
+    assert shown(drawn(after.click().run())) == titled(1, test)
+    assert shown(drawn(app.number_input(key="place").set_value(4500).run())) == titled(4499, test)
+    before, after = app.button
+    assert (before.disabled, after.disabled) == (False, True)
+    assert shown(drawn(before.click().run())) == titled(4498, test)
+
+
+def test_another_filter_begins_at_its_first_beat(opened: Open, test: Beats) -> None:
+    app = opened("Beats")
+    app.number_input(key="place").set_value(4500).run()
+    app.selectbox(key="class").set_value(5)
+    app.selectbox(key="order").set_value("As in the file").run()
+    assert shown(drawn(app)) == titled(int(np.flatnonzero(test.classes == 5)[0]), test)
+
+
+def test_a_beat_is_shown_with_its_verdict_and_where_its_score_comes_from(
+    opened: Open, detector: Detector, test: Beats, normal: np.ndarray
+) -> None:
+    app = opened("Beats")
+    place = int(re.search(r"\d+", shown(app))[0])
+    (explanation,) = detector.explain(test.samples[[place]], normal)
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Score": f"{explanation.score:.4f}",
+        "p-value": f"{explanation.p_value:.4f}",
+    }
+    said = "\n".join(text.value for text in app.markdown)
+    assert "Alarm, rightly" in said
+    for item in summed_up(explanation.runs):
+        assert item in said
+
+
+def test_many_runs_are_summed_up() -> None:
+    runs = [Run(10 * i, 10 * i + 1, share, ()) for i, share in enumerate([0.1] * 5 + [0.02] * 3)]
+    assert summed_up(runs)[-1] == "- 3 more: 6%"
+    assert summed_up(runs[:5]) == [carried(run) for run in runs[:5]]
+
+
+def test_a_run_is_named_by_its_samples_its_waves_and_its_share() -> None:
+    assert carried(Run(4, 10, 0.314, ("QRS", "ST"))) == "- samples 4 to 9 (QRS, ST): 31%"
+    assert carried(Run(4, 5, 0.02, ())) == "- sample 4: 2%"
+
+
+def test_without_training_beats_there_is_no_nearest_one_and_all_else(opened: Open, data: Path) -> None:
+    data.with_name("fit.npz").unlink()
+    assert shown(opened("Beats"))
+
+
+# Threshold
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.5])
+def test_what_alpha_changes_follows_it(opened: Open, detector: Detector, test: Beats, alpha: float) -> None:
+    verdicts, anomalous = detector.score(test.samples), test.classes != 1
+    alarms = verdicts.p_value <= alpha * (1 + 1e-12)
+    counts = Counts.of(alarms, anomalous)
+    app = opened("Threshold")
+    drawn(app.select_slider(key="alpha").set_value(alpha).run())
+    (matrix,) = [text.value for text in app.markdown if text.value.startswith("| | alarm")]
+    cells = re.findall(r"\[\*\*([\d,]+)\*\* (\w+)", matrix)
+    assert cells == [
+        (f"{counts.true_positives:,}", "found"),
+        (f"{counts.false_negatives:,}", "missed"),
+        (f"{counts.false_positives:,}", "false"),
+        (f"{counts.true_negatives:,}", "left"),
+    ]
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "False-alarm rate": f"{counts.false_positive_rate:.2%}",
+        "Recall": f"{counts.recall:.4f}",
+        "Precision": f"{counts.precision:.4f}",
+        "F1": f"{counts.f1:.4f}",
+    }
+    assert app.metric[0].delta == f"promised {int(alpha * 293 + 1e-9) / 293:.2%}"
+    false, missed = (set(table.value["test beat"]) for table in app.dataframe)
+    assert false == set(np.flatnonzero(alarms & ~anomalous))
+    assert missed == set(np.flatnonzero(~alarms & anomalous))
+    assert [heading.value for heading in app.subheader][2:] == [
+        f"False alarms: {len(false):,}",
+        f"Misses: {len(missed):,}",
+    ]
+
+
+def test_the_worst_false_alarms_and_misses_stand_first(opened: Open) -> None:
+    false, missed = (table.value["score"].to_numpy() for table in opened("Threshold").dataframe)
+    assert (np.diff(false) <= 0).all()
+    assert (np.diff(missed) >= 0).all()
+
+
+def test_alpha_holds_for_all_views(opened: Open, detector: Detector, test: Beats) -> None:
+    app = opened("Threshold")
+    assert "at most 0.05, as calibrated" in app.caption[0].value
+    app.select_slider(key="alpha").set_value(0.2).run()
+    app = turned(app, "Beats")
+    assert "at most 0.2; calibrated: 0.05" in app.caption[0].value
+    app.segmented_control(key="verdict").set_value("Alarms").run()
+    alarms = detector.score(test.samples, 0.2).anomalous.sum()
+    assert f"{alarms:,} of 4,500 test beats" in [caption.value for caption in app.caption]
+    assert turned(app, "Threshold").select_slider(key="alpha").value == 0.2
+
+
+def test_without_p_values_the_verdicts_are_as_calibrated_and_that_is_said(
+    opened: Open, models: Path, detector: Detector, errors: Errors, test: Beats
+) -> None:
+    with_errors_of_fitted_beats(models, detector, errors)
+    app = opened("Threshold")
+    assert not app.select_slider
+    assert "Alpha cannot be moved: the model was calibrated without held-out beats" in told(app)
+    alarms = Detector.load(models).score(test.samples).anomalous
+    assert app.subheader[2].value == f"False alarms: {(alarms & (test.classes == 1)).sum():,}"
+    assert app.metric[0].delta == "none promised"
+
+
+def test_where_the_method_has_no_alpha_the_slider_starts_as_calibrated(
+    opened: Open, models: Path, detector: Detector, errors: Errors, test: Beats
+) -> None:
+    calibration = thresholds.calibrate(errors, calibrating(method="percentile"), detector.model.sha256)
+    calibration.save(models / CALIBRATION)
+    (models / PROVENANCE).unlink()
+    app = opened("Threshold")
+    assert app.select_slider(key="alpha").value is None
+    for alpha in (None, 0.1):
+        drawn(app.select_slider(key="alpha").set_value(alpha).run())
+        alarms = Detector(detector.model, calibration).score(test.samples, alpha).anomalous
+        assert app.subheader[2].value == f"False alarms: {(alarms & (test.classes == 1)).sum():,}"
+
+
+def test_an_alpha_that_a_new_model_cannot_have_gives_way_to_its_own(
+    opened: Open, models: Path, detector: Detector, errors: Errors
+) -> None:
+    app = opened("Threshold")
+    app.select_slider(key="alpha").set_value(threshold.alphas(detector.calibration)[0]).run()
+    settings = calibrating(method="conformal_conditional", alpha=0.1)
+    thresholds.calibrate(errors, settings, detector.model.sha256).save(models / CALIBRATION)
+    assert "at most 0.1, as calibrated" in drawn(app.run()).caption[0].value
+    assert app.select_slider(key="alpha").value == 0.1
+
+
+@pytest.mark.parametrize("method", ["percentile", "conformal", "conformal_conditional", "pot"])
+def test_a_verdict_is_possible_at_every_step_of_the_slider(errors: Errors, method: str) -> None:
+    calibration = thresholds.calibrate(errors, calibrating(method=method), "0" * 64)
+    steps = [alpha for alpha in threshold.alphas(calibration) if alpha is not None]
+    for alpha in steps:
+        calibration.check_alpha(alpha)
+    assert steps == sorted(set(steps))
+    assert steps[0] == pytest.approx(calibration.smallest_p, rel=0.01)
+    assert steps[-1] == 0.5
+    assert calibration.alpha is None or calibration.alpha in steps
+
+
+def test_what_is_promised_is_what_the_method_can_keep(errors: Errors) -> None:
+    def promised(method: str, alpha: float | None) -> float | None:
+        calibration = thresholds.calibrate(errors, calibrating(method=method), "0" * 64)
+        return threshold.promised(calibration, alpha)
+
+    assert promised("conformal", None) == 14 / 293
+    assert promised("conformal", 0.1) == 29 / 293
+    assert promised("pot", 0.1) == 0.1
+    assert promised("percentile", None) is None
+
+
+def test_beats_of_one_kind_have_no_roc_curve(opened: Open, data: Path, test: Beats) -> None:
+    beats.save(data, test.where(test.classes == 1))
+    assert "all of one kind" in told(opened("Threshold"))
+
+
+# Your beats
+
+
+def as_csv(samples: np.ndarray, labels: list[str] | None = None) -> bytes:
+    frame = pd.DataFrame(samples)
+    if labels is not None:
+        frame.insert(0, "who", labels)
+    return frame.to_csv(index=False).encode()
+
+
+def uploading(opened: Open, name: str, content: bytes) -> AppTest:
+    app = opened("Your beats")
+    app.file_uploader(key="upload").set_value((name, content, "application/octet-stream"))
+    return drawn(app.run())
+
+
+def test_verdicts_on_uploaded_beats_are_the_detectors(opened: Open, detector: Detector, test: Beats) -> None:
+    samples = test.samples[::100]
+    verdicts = detector.score(samples)
+    app = uploading(opened, "mine.csv", as_csv(samples, [f"beat 00{i}" for i in range(len(samples))]))
+    table = app.dataframe[0].value
+    assert table.columns.tolist() == ["beat", "who", "score", "p_value", "anomalous"]
+    assert table["who"][3] == "beat 003"
+    np.testing.assert_array_equal(table["score"].to_numpy(np.float32), verdicts.score)
+    np.testing.assert_array_equal(table["anomalous"], verdicts.anomalous)
+    said = "\n".join(text.value for text in app.markdown)
+    assert f"**45** beats, **{verdicts.anomalous.sum()}** alarms" in said
+    assert f"Beat {verdicts.score.argmax()}: beat 00{verdicts.score.argmax()}" in said
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "npy", "parquet"])
+def test_each_kind_of_table_gives_the_same_verdicts(detector: Detector, test: Beats, kind: str) -> None:
+    frame, file = pd.DataFrame(test.samples[:30]), io.BytesIO()
+    frame.columns = frame.columns.astype(str)
+    if kind == "npy":
+        np.save(file, test.samples[:30])
+    elif kind == "parquet":
+        frame.to_parquet(file)
+    else:
+        frame.to_csv(file, sep="\t" if kind == "tsv" else ",", index=False)
+    file.seek(0)
+    scored = upload.score(detector, file, f"mine.{kind}")
+    back = pd.read_csv(io.BytesIO(scored.verdicts))
+    np.testing.assert_array_equal(back["anomalous"], detector.score(test.samples[:30]).anomalous)
+    np.testing.assert_allclose(scored.samples, test.samples[:30])
+
+
+def test_the_table_shows_the_first_beats_and_the_file_has_all(detector: Detector, test: Beats) -> None:
+    file = io.BytesIO()
+    np.save(file, test.samples[: upload.SHOWN + 7])
+    file.seek(0)
+    scored = upload.score(detector, file, "mine.npy")
+    assert len(scored.table) == len(scored.samples) == upload.SHOWN
+    assert scored.tally.beats == len(pd.read_csv(io.BytesIO(scored.verdicts))) == upload.SHOWN + 7
+
+
+def test_alpha_holds_for_uploaded_beats(detector: Detector, test: Beats) -> None:
+    content = as_csv(test.samples[:200])
+    for alpha in (0.02, 0.3):
+        scored = upload.score(detector, io.BytesIO(content), "mine.csv", alpha)
+        assert scored.tally.alarms == detector.score(test.samples[:200], alpha).anomalous.sum()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("short.csv", b"1,2,3\n", "has 3 columns; the model takes 140 samples"),
+        ("mine.npy", b"PK", "is no NPY file"),
+        ("mine.parquet", b"PK", "is no Parquet file"),
+        ("mine.csv", b"", "is empty"),
+        ("mine.csv", b",".join([b"1"] * 139 + [b"x"]), "column 140: 'x' is not a finite number"),
+    ],
+)
+def test_a_bad_file_is_told_and_nothing_else(opened: Open, name: str, content: bytes, message: str) -> None:
+    app = uploading(opened, name, content)
+    assert message in told(app).replace("\\", "")
+    assert not app.dataframe
+    assert not app.metric
+
+
+def test_a_file_without_beats_is_told(opened: Open) -> None:
+    header = ",".join(map(str, range(140))).encode() + b"\n"
+    assert "The file is empty" in told(uploading(opened, "mine.csv", header))
+
+
+def test_uploaded_beats_are_judged_anew_by_a_new_calibration(
+    opened: Open, models: Path, detector: Detector, errors: Errors, test: Beats
+) -> None:
+    app = uploading(opened, "mine.csv", as_csv(test.samples[::100]))
+    calibration = thresholds.calibrate(errors, calibrating(method="pot"), detector.model.sha256)
+    calibration.save(models / CALIBRATION)
+    drawn(app.run())
+    expected = Detector(detector.model, calibration).score(test.samples[::100]).p_value
+    np.testing.assert_allclose(app.dataframe[0].value["p_value"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [["007", "8", "1.0"], ["a", "NA", ""]])
+def test_labels_of_uploaded_beats_stay_as_they_are_written(detector: Detector, test: Beats, labels: list[str]) -> None:
+    scored = upload.score(detector, io.BytesIO(as_csv(test.samples[:3], labels)), "mine.csv")
+    assert scored.table["who"].tolist() == labels
+
+
+def test_the_name_of_an_uploaded_file_is_no_markup(opened: Open) -> None:
+    assert r"\*mine\*.csv is empty" in uploading(opened, "*mine*.csv", b"").error[0].value
+
+
+def test_a_beat_of_the_upload_is_chosen_by_its_number_and_named_as_it_is(opened: Open, test: Beats) -> None:
+    app = uploading(opened, "mine.csv", as_csv(test.samples[:3], ["a", "*b*", "c"]))
+    drawn(app.number_input[0].set_value(1).run())
+    assert r"**Beat 1: \*b\***" in [text.value for text in app.markdown]
+
+
+def test_a_file_stays_while_one_looks_elsewhere_and_goes_when_it_is_removed(opened: Open, test: Beats) -> None:
+    app = uploading(opened, "mine.csv", as_csv(test.samples[:5]))
+    app = turned(turned(app, "Model card"), "Your beats")
+    assert len(app.dataframe[0].value) == 5
+    drawn(app.file_uploader(key="upload").set_value(None).run())
+    assert "No file yet" in told(app)
+    assert upload.RESULT not in app.session_state
+
+
+def test_the_example_can_be_uploaded(detector: Detector, test: Beats) -> None:
+    content = upload.example(detector, test, DATASET)
+    scored = upload.score(detector, io.BytesIO(content), "example.csv")
+    assert scored.table["class"].value_counts().to_dict() == dict.fromkeys(DATASET.classes.values(), upload.EXAMPLES)
+    alone = upload.score(detector, io.BytesIO(upload.example(detector, None, DATASET)), "example.csv")
+    assert alone.table["class"].tolist() == ["reconstruction"]
+
+
+# The model card
+
+
+def test_the_card_is_the_models_below_the_pages_title(opened: Open, models: Path) -> None:
+    app = opened("Model card")
+    (text,) = [text.value for text in app.markdown if "Model card" in text.value]
+    assert text.strip() == demoted(card(Provenance.load(models))).strip()
+    assert not re.search(r"^# ", text, re.MULTILINE)
+
+
+def test_a_model_without_provenance_has_no_card_and_says_so(opened: Open, models: Path) -> None:
+    (models / PROVENANCE).unlink()
+    assert "This model has no card" in told(opened("Model card"))
+    assert "class 1 is taken for it" in "\n".join(caption.value for caption in opened("Beats").caption)
+
+
+def test_a_card_of_another_model_is_not_shown(opened: Open, models: Path, detector: Detector, errors: Errors) -> None:
+    thresholds.calibrate(errors, calibrating(alpha=0.1), detector.model.sha256).save(models / CALIBRATION)
+    app = opened("Model card")
+    assert "is not the file that" in told(app)
+    assert not [text for text in app.markdown if "Model card" in text.value]
+
+
+def test_a_record_that_lacks_what_the_card_says_is_told(opened: Open, models: Path) -> None:
+    made = Provenance.load(models)
+    made.model_copy(update={"metrics": {}}).save(models)
+    assert "does not say 'auc'; run `dvc repro`" in told(opened("Model card"))
+
+
+# What is missing
+
+
+@pytest.mark.parametrize("view", ["Beats", "Threshold", "Your beats", "Model card"])
+def test_every_view_says_that_it_is_no_medical_device(opened: Open, view: str) -> None:
+    assert "Not a medical device" in opened(view).caption[0].value
+
+
+def test_without_a_model_there_is_one_error_with_the_remedy_and_nothing_else(opened: Open, models: Path) -> None:
+    (models / MODEL).unlink()
+    app = opened("Beats")
+    assert len(app.error) == 1
+    assert "is missing; `dvc repro` makes it" in told(app)
+    assert not app.tabs
+
+
+def test_a_damaged_model_is_told_as_well(opened: Open, models: Path) -> None:
+    (models / MODEL).write_bytes(b"damaged")
+    app = opened("Beats")
+    assert "run `dvc repro`" in told(app)
+    assert not app.tabs
+
+
+@pytest.mark.parametrize("view", ["Beats", "Threshold"])
+def test_without_test_beats_the_command_that_makes_them_is_named(opened: Open, data: Path, view: str) -> None:
+    data.unlink()
+    app = opened(view)
+    assert "There are no test beats here" in told(app)
+    assert "`dvc repro` makes it" in told(app)
+
+
+def test_without_test_beats_ones_own_can_be_scored_and_the_card_read(opened: Open, data: Path, test: Beats) -> None:
+    data.unlink()
+    assert len(uploading(opened, "mine.csv", as_csv(test.samples[:5])).dataframe[0].value) == 5
+    assert any("Model card" in text.value for text in opened("Model card").markdown)
+
+
+def test_test_beats_that_do_not_fit_the_model_are_told(opened: Open, data: Path, test: Beats) -> None:
+    beats.save(data, Beats(test.samples[:, :100], test.classes))
+    assert "the model takes" in told(opened("Beats"))
+
+
+def test_test_beats_without_a_class_each_are_told(opened: Open, data: Path, test: Beats) -> None:
+    beats.save(data, Beats(test.samples, test.classes[:10]))
+    assert "should hold an integer class for each beat" in told(opened("Beats")).replace("\\", "")
+
+
+def test_a_new_model_is_seen_without_a_restart(opened: Open, models: Path, detector: Detector, errors: Errors) -> None:
+    app = opened("Beats")
+    thresholds.calibrate(errors, calibrating(alpha=0.1), detector.model.sha256).save(models / CALIBRATION)
+    assert "at most 0.1, as calibrated" in drawn(app.run()).caption[0].value
+
+
+def test_what_stands_in_a_file_is_no_markup() -> None:
+    assert plain("![x](http://a) is *bad*; `dvc repro`") == (r"\!\[x\](http\://a) is \*bad\*; `dvc repro`")
+    assert "`" not in plain("a ` alone")
+
+
+# How it is drawn
+
+
+def test_lines_differ_by_dash_and_not_by_colour_alone(detector: Detector, test: Beats, normal: np.ndarray) -> None:
+    (explanation,) = detector.explain(test.samples[:1], normal)
+    spec = charts.beat_over_reconstruction(explanation, DATASET.segments).to_dict()
+    (lines,) = [layer["encoding"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+    for channel in ("color", "strokeDash"):
+        values = lines[channel]["scale"]["range"]
+        assert len({str(value) for value in values}) == len(lines[channel]["scale"]["domain"]) == 3
+
+
+# Linear RGB as seen with no working cones of one kind: Machado, Oliveira, Fernandes 2009.
+BLINDNESS = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+    "none": np.eye(3).tolist(),
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(colour: str) -> np.ndarray:
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    x, y, z = np.cbrt(TO_XYZ @ np.clip(rgb, 0, 1) / (TO_XYZ @ np.ones(3)))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_right_and_wrong_look_different_to_the_colour_blind(blindness: str) -> None:
+    seen = np.array(BLINDNESS[blindness])
+    calm, alarming = (lab(seen @ linear(colour)) for colour in (charts.CALM, charts.ALARMING))
+    assert np.linalg.norm(calm - alarming) > 40  # CIE76; 2.3 is the least that people notice
+
+
+def test_the_dashboard_has_the_colours_of_the_figures() -> None:
+    assert (charts.CALM, charts.ALARMING) == (drawing.CALM, drawing.ALARMING)
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#171614"])
+def test_lines_stand_out_from_light_and_dark_pages(background: str) -> None:
+    for colour in (charts.CALM, charts.ALARMING, charts.PALE):
+        dark, light = sorted(TO_XYZ[1] @ linear(one) + 0.05 for one in (colour, background))
+        assert light / dark >= 3  # WCAG 2.2, 1.4.11
+
+
+def test_the_dashboard_needs_nothing_of_what_training_and_figures_do() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, serve.dashboard.page; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "streamlit" in told
+    assert not {"torch", "matplotlib", "dvc", "scipy", "sklearn", "onnx"} & set(told)
