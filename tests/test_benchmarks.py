@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from ecg import metrics, params
 from ecg.beats import Beats
 from ecg.exceptions import InputError
 from ecg.params import Params
-from tests.conftest import ROOT, assert_drawn_alike_whatever_matplotlib_is_set_to
+from tests.conftest import ROOT, Run, assert_drawn_alike_whatever_matplotlib_is_set_to, metrics_in, set_param
 
 
 @pytest.fixture
@@ -290,3 +291,29 @@ def test_figures_of_the_experiments_are_the_same_bytes_every_time(tmp_path: Path
     }
     for figure in draw.values():
         assert_drawn_alike_whatever_matplotlib_is_set_to(figure, tmp_path)
+
+
+def test_what_the_detector_gets_wrong_is_counted(clone: Path, run: Run) -> None:
+    told = run(clone, "python", "-m", "benchmarks.errors")
+    metrics = metrics_in(clone, "evaluate")
+    assert f"the AUC lacks {1 - metrics['auc']:.4f} to 1" in told
+    assert f"{metrics['false_positives']} false alarms" in told
+    assert sum(map(int, re.findall(r"(\d+) misses of", told))) == metrics["false_negatives"]
+
+
+def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run: Run) -> None:
+    set_param(clone, "train", "epochs", 2)
+    assert "benchmarks/" not in run(clone, "dvc", "repro", "--dry")
+    path = clone / "benchmarks" / "params.yaml"
+    record = yaml.safe_load(path.read_text())
+    classical = {"nearest neighbour": {"kind": "knn", "scaling": "none", "size": 1}}
+    path.write_text(yaml.safe_dump(record | {"benchmark": {"seeds": 2, "classical": classical}}))
+    command = ["dvc", "repro", "--single-item", "benchmarks/dvc.yaml:benchmark"]
+    told = run(clone, *command)
+    assert "| nearest neighbour | 0.9932 ± 0.0000 |" in told
+    tables = [clone / "metrics" / "benchmark.csv", clone / "metrics" / "comparison.csv"]
+    before = [table.read_text() for table in tables]
+    assert [len(text.splitlines()) for text in before] == [1 + 5 * 2, 1 + 4]
+    tables[0].unlink()
+    run(clone, *command)  # had a cell been run again, its seconds would differ
+    assert [table.read_text() for table in tables] == before

@@ -1,0 +1,35 @@
+"""What README.md shows, run in a temporary clone of this repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Run, metrics_in, ran, set_param
+
+
+def code_in_readme(mark: str) -> str:
+    """The one Python block of README.md that contains `mark`."""
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if mark in b]
+    return block
+
+
+def test_the_detector_is_used_as_the_readme_says(clone: Path, run: Run) -> None:
+    told = run(clone, "python", "-c", code_in_readme("Detector.load") + "\nprint(int(verdicts.anomalous.sum()))")
+    metrics = metrics_in(clone, "evaluate")
+    assert int(told) == metrics["true_positives"] + metrics["false_positives"]
+
+
+@pytest.mark.parametrize("mark", ["details=True", "detector.screen", "detector.explain(", "Stream.start"])
+def test_what_else_the_readme_shows_runs(clone: Path, run: Run, mark: str) -> None:
+    assert run(clone, "python", "-c", code_in_readme("Detector.load") + code_in_readme(mark)).strip()
+    (clone / "models" / "stream.json").unlink(missing_ok=True)  # which one of them saves
+
+
+def test_a_model_is_added_as_the_readme_says(clone: Path, run: Run) -> None:
+    (clone / "ecg" / "models" / "linear.py").write_text(code_in_readme("class Autoencoder"))
+    set_param(clone, "models", "linear", {"latent": 4})
+    told = run(clone, "dvc", "exp", "run", "-S", "train.model=linear", "-S", "train.epochs=5")
+    assert ran(told) == ["preprocess", "train", "calibrate", "evaluate"]
+    assert metrics_in(clone, "train/metrics")["parameters"] == 5 * (4 * 140 * 2 + 144)
+    (clone / "ecg" / "models" / "linear.py").unlink()
