@@ -8,7 +8,7 @@ FIGURES := development_auc|auc|average_precision|f1|false_positive_rate
 OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate)\.)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments verify test lint benchmark clean
+.PHONY: help install install-dev repro experiments verify serve dashboard test lint benchmark clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,12 @@ experiments: install ## list the experiments: the metrics that matter, the param
 verify: install ## rebuild all in a temporary clone of the last commit and compare every hash with dvc.lock
 	python -m benchmarks.verify $(VERIFY)
 
+serve: install ## start the HTTP service at port PORT (8000)
+	python -m serve
+
+dashboard: $(VENV)/installed-dashboard ## start the dashboard
+	streamlit run serve/dashboard/app.py
+
 test: install-dev ## install, then run the tests
 	python -m pytest
 
@@ -37,7 +43,7 @@ benchmark: install-dev ## print the pipeline's speed and memory, as ratios taken
 	python -m benchmarks.speed
 
 clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -45,10 +51,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps say that an installation went through to its end; an interrupted one is taken up again.
-$(VENV)/installed: requirements.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/installed: requirements.txt requirements-serve.txt constraints.txt | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/installed-dashboard: requirements-dashboard.txt $(VENV)/installed
+	python -m pip install --quiet --disable-pip-version-check -r requirements-dashboard.txt
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt requirements-serve.txt requirements-dashboard.txt \
+		constraints.txt | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $(VENV)/installed $@
+	touch $(VENV)/installed $(VENV)/installed-dashboard $@

@@ -1,0 +1,49 @@
+"""Whether the HTTP service keeps to its own OpenAPI document: `python -m benchmarks.contract`, after `dvc repro`.
+
+schemathesis asks the running service, behind a key, by all its checks. Binary beats are made here: that a body is
+float32 numbers in rows of a beat's length is more than a schema of bytes can say.
+"""
+
+import argparse
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import schemathesis
+from hypothesis import strategies as st
+
+from benchmarks.service import served
+from ecg.detector import Model
+
+HOOKS = "SCHEMATHESIS_HOOKS"
+KEY = "a key"
+
+if HOOKS in os.environ:  # schemathesis imports this module
+    sample = st.floats(-1e6, 1e6, width=32)
+    length = Model.load("models").length
+    beat = st.lists(sample, min_size=length, max_size=length).map(lambda row: struct.pack(f"<{length}f", *row))
+    schemathesis.openapi.media_type("application/octet-stream", st.lists(beat, min_size=1, max_size=5).map(b"".join))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=500, help="at most, for each operation (default 500)")
+    examples = parser.parse_args().examples
+    with (
+        served(Path.cwd(), ECG_API_KEY=KEY) as (address, _),
+        tempfile.TemporaryDirectory() as folder,  # where schemathesis leaves what it keeps
+    ):
+        program = str(Path(sys.executable).with_name("st"))
+        command = [program, "run", f"{address}/openapi.json", "--checks", "all", "--max-examples", str(examples)]
+        command += ["--header", f"Authorization: Bearer {KEY}", "--seed", "0", "--no-color"]
+        (Path(folder) / "models").symlink_to(Path("models").resolve())
+        paths = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+        variables = os.environ | {HOOKS: "benchmarks.contract", "PYTHONPATH": paths}
+        sys.exit(subprocess.run(command, cwd=folder, env=variables, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
