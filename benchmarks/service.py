@@ -15,9 +15,7 @@ from pathlib import Path
 @contextmanager
 def served(folder: Path, python: str = sys.executable, **variables: str) -> Iterator[tuple[str, int]]:
     """Start `python -m serve` in a folder; its address and its process's number, once it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     command, environment = [python, "-m", "serve", "--port", str(port)], os.environ | variables
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as process:
@@ -29,6 +27,13 @@ def served(folder: Path, python: str = sys.executable, **variables: str) -> Iter
             yield address, process.pid
         finally:
             process.terminate()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def post(address: str, body: bytes, kind: str) -> bytes:

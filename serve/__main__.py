@@ -8,6 +8,7 @@ from pathlib import Path
 from ecg.detector import Detector
 from ecg.exceptions import InputError
 from ecg.provenance import PROVENANCE, Provenance
+from serve.schemas import Limits
 
 KEY = "ECG_API_KEY"
 
@@ -24,9 +25,11 @@ def main() -> None:
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1; 0.0.0.0 for all)"
     )
     parser.add_argument("--port", default=os.environ.get("PORT", "8000"), type=int, help="default: $PORT, or 8000")
-    parser.add_argument("--max-beats", default=5_000, type=_positive, help="in one request (default: 5000)")
     parser.add_argument(
-        "--max-body", default=16 * 2**20, type=_positive, help="bytes in one request (default: 16777216)"
+        "--max-beats", default=Limits.beats, type=_positive, help="in one request (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-body", default=Limits.body, type=_positive, help="bytes in one request (default: %(default)s)"
     )
     parser.add_argument("--access-log", action="store_true", help="a line for each request: address, path and status")
     arguments = parser.parse_args()
@@ -39,7 +42,7 @@ def main() -> None:
 
     import uvicorn
 
-    from serve.app import Limits, make_app
+    from serve.app import make_app
 
     uvicorn.run(
         make_app(detector, metrics, Limits(arguments.max_beats, arguments.max_body), os.environ.get(KEY) or None),

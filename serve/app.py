@@ -5,7 +5,6 @@ kept. What a request holds is checked before it is scored; what it may hold is l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ecg.exceptions import BeatError, InputError
 from serve import problems, schemas
 from serve.gate import Gate
 from serve.meter import Counts, Meter
+from serve.schemas import Limits
 
 FEW = 64  # beats that are scored without leaving the event loop: handing them to a thread takes longer
 BINARY = "application/octet-stream"
@@ -39,29 +39,18 @@ No beat is logged or kept.
 """
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may hold.
-
-    beats : at most
-    body : bytes of its body, at most
-    """
-
-    beats: int = 5_000
-    body: int = 16 * 2**20
-
-
 def make_app(
-    detector: Detector, metrics: dict[str, float] | None = None, bounds: Limits = Limits(), key: str | None = None
+    detector: Detector, metrics: dict[str, float] | None = None, bounds: Limits | None = None, key: str | None = None
 ) -> FastAPI:
     """The service around a detector.
 
     Parameters
     ----------
     metrics : what the evaluation found, for /model
-    bounds : of a request
+    bounds : of a request; the usual ones if not given
     key : that requests must bear, but for health, metrics and documentation; None asks for none
     """
+    bounds = bounds or Limits()
     example = schemas.example_of(detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0])
     counts = Counts()
     app = FastAPI(

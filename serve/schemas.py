@@ -1,5 +1,6 @@
 """What the HTTP service takes and gives: these records are its validation and its documentation."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,18 @@ from ecg.calibration import Calibration
 from ecg.explanation import Explanation
 
 LARGEST = 1e6  # of a sample; errors of larger ones may be too large for a float32
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold.
+
+    beats : at most
+    body : bytes of its body, at most
+    """
+
+    beats: int = 5_000
+    body: int = 16 * 2**20
 
 
 class Record(BaseModel):

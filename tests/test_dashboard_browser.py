@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ if CHROMIUM is None:
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
 
+from benchmarks.service import free_port  # noqa: E402
 from ecg.beats import Beats  # noqa: E402
 from ecg.detector import MODEL, Detector  # noqa: E402
 from ecg.metrics import Counts  # noqa: E402
@@ -59,9 +59,7 @@ def dashboard(
     folder = tmp_path_factory.mktemp("dashboard")
     ship(folder / "models", detector, onnx_model, committed, test)
     data = prepare(folder / "processed", test, normal)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [Path(sys.executable).with_name("streamlit"), "run", "serve/dashboard/app.py"]
     settings = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none"]
     environment = os.environ | {"ECG_MODELS": str(folder / "models"), "ECG_TEST_BEATS": str(data)}

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,11 +21,13 @@ from httpx2 import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.service import free_port
 from ecg import thresholds
 from ecg.beats import Beats
 from ecg.detector import Detector
 from ecg.errors import Errors
-from serve.app import Limits, make_app
+from serve.app import make_app
+from serve.schemas import Limits
 from tests.conftest import ROOT, calibrating
 
 BINARY = {"content-type": "application/octet-stream"}
@@ -292,12 +293,6 @@ def test_answers_keep_to_the_documentation(detector: Detector) -> None:
 
         check()
     assert found > 40
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
