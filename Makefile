@@ -51,7 +51,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps say that an installation went through to its end; an interrupted one is taken up again.
-$(VENV)/installed: requirements.txt requirements-serve.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/installed: requirements.txt requirements-recordings.txt requirements-serve.txt constraints.txt | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
@@ -59,7 +59,7 @@ $(VENV)/installed-dashboard: requirements-dashboard.txt $(VENV)/installed
 	python -m pip install --quiet --disable-pip-version-check -r requirements-dashboard.txt
 	touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt requirements-serve.txt requirements-dashboard.txt \
-		constraints.txt | $(VENV)/bin/python
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt requirements-recordings.txt requirements-serve.txt \
+		requirements-dashboard.txt constraints.txt | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $(VENV)/installed $(VENV)/installed-dashboard $@

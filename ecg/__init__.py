@@ -1,6 +1,7 @@
 """Detect anomalous heartbeats with an autoencoder that has seen normal ones only.
 
 beats, datasets, sources   what a beat is, what is known of a dataset, where beats come from
+recordings                 from an ECG to its beats, with their times
 scaling, augmentation      the space that models work in, and how normal beats are varied for training
 layers, models, training   the autoencoders and their cross-fitted training
 export                     from a trained ensemble to the ONNX file that ships

@@ -56,8 +56,8 @@ def parse(text: bytes, name: str) -> Beats:
     Raises
     ------
     InputError
-        if the text is empty or not a table of finite numbers with an integer class in front, or if it holds one class
-        only; the message names the row and the column, counted from 1.
+        if the text is empty or not a table of finite numbers with an integer class in front; the message names the row
+        and the column, counted from 1.
     """
     try:
         lines = text.decode("ascii").rstrip().split("\n")
@@ -79,12 +79,7 @@ def parse(text: bytes, name: str) -> Beats:
     odd = np.flatnonzero((labels != np.round(labels)) | (np.abs(labels) > np.iinfo(np.int32).max))
     if len(odd):
         raise InputError(f"{name}, row {odd[0] + 1}, column 1: the class must be an integer, not {labels[odd[0]]}")
-    beats = Beats(table[:, 1:], labels.astype(np.int32))
-    if len(np.unique(beats.classes)) < 2:
-        raise InputError(
-            f"{name}: all {len(beats)} beats are of class {beats.classes[0]}; normal and other beats are both needed"
-        )
-    return beats
+    return Beats(table[:, 1:], labels.astype(np.int32))
 
 
 def canonical(beats: Beats) -> bytes:

@@ -6,7 +6,7 @@ After Mitchell et al. 2019, "Model cards for model reporting". Every figure come
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ecg.datasets import Dataset, key, known
+from ecg.datasets import Dataset, dataset_of, key
 from ecg.provenance import Provenance
 
 INTENDED_USE = (
@@ -31,7 +31,7 @@ METRICS = (
 
 def card(made: Provenance) -> str:
     """The card of a model, as Markdown."""
-    dataset = known(made.params["fetch"]["dataset"])
+    dataset = dataset_of(made.params["fetch"])
     return "\n".join(
         [
             f"# Model card: anomalous heartbeats, {made.params['fetch']['dataset']}",
@@ -51,13 +51,7 @@ def card(made: Provenance) -> str:
             "",
             "## Performance",
             "",
-            "On the test beats, with 95% intervals:",
-            "",
-            *_table(("metric", "value", "95% interval"), _metrics(made)),
-            "",
-            "By class, the share of beats that raise an alarm:",
-            "",
-            *_table(("class", "beats", "alarms", "95% interval"), _classes(made, dataset)),
+            *_performance(made, dataset),
             "",
             "## Threshold",
             "",
@@ -80,6 +74,25 @@ def card(made: Provenance) -> str:
 def limits(dataset: Dataset) -> tuple[str, ...]:
     """What a detector that was trained on a dataset cannot be trusted with, a sentence each."""
     return (*dataset.limits, *LIMITS)
+
+
+def _performance(made: Provenance, dataset: Dataset) -> list[str]:
+    if "auc" not in made.metrics:
+        alarms, beats = (f"{made.metrics[name]:,}" for name in ("alarms", "beats"))
+        return [f"Of {beats} test beats {alarms} raise an alarm. Too few are of known class to say more."]
+    told = [
+        "On the test beats, with 95% intervals:",
+        "",
+        *_table(("metric", "value", "95% interval"), _metrics(made)),
+        "",
+        "By class, the share of beats that raise an alarm:",
+        "",
+        *_table(("class", "beats", "alarms", "95% interval"), _classes(made, dataset)),
+    ]
+    if "adaptive_recall" in made.metrics:
+        rate, recall = (made.metrics[f"adaptive_{name}"] for name in ("false_positive_rate", "recall"))
+        told += ["", f"With a threshold that follows slow change: false-alarm rate {rate:.4f}, recall {recall:.4f}."]
+    return told
 
 
 def _model(made: Provenance) -> str:
@@ -109,6 +122,8 @@ def _classes(made: Provenance, dataset: Dataset) -> Iterable[tuple[str, str, str
     for name, number in made.beats["test"].items():
         normal = name == dataset.class_name(label)
         metric = "false_positive_rate" if normal else f"recall_{key(name)}"
+        if metric not in made.metrics:  # of unknown class
+            continue
         yield name, f"{number:,}", f"{made.metrics[metric]:.4f}", _interval(made, metric)
 
 
@@ -128,8 +143,13 @@ def _threshold(made: Provenance) -> str:
         f"Method `{settings['method']}`: a beat's p-value is about the share of normal beats that look as anomalous. "
         f"It raises an alarm at a p-value of at most alpha, {settings['alpha']:g}; about that share of normal beats "
         f"does, as long as they are like those of training. Where all members agree, that is from a score of "
-        f"{threshold:.4g} on. On the test beats the share is {made.metrics['false_positive_rate']:.4f}."
+        f"{threshold:.4g} on.{_observed(made)}"
     )
+
+
+def _observed(made: Provenance) -> str:
+    rate = made.metrics.get("false_positive_rate")
+    return "" if rate is None else f" On the test beats the share is {rate:.4f}."
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

@@ -1,8 +1,16 @@
-"""What is known of a dataset beyond its bytes: the hashes of its files, the names of its classes."""
+"""What is known of a dataset beyond its bytes: the hashes of its files, the names of its classes, how beats are cut."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from ecg.exceptions import InputError
+from ecg.recordings.classes import NAMES, UNLABELLED
+from ecg.recordings.settings import Cutting
+from ecg.schema import check
 
 
 @dataclass(frozen=True)
@@ -12,16 +20,24 @@ class Dataset:
     origin : where the beats come from
     hashes : SHA-256 of the canonical TRAIN and TEST text
     classes : the name of each class, for people
+    unlabelled : the class of beats that nobody has labelled; None if there are none
     segments : where the waves of a normal beat lie, as (name, first sample, the one after the last)
     limits : what a detector that was trained on it cannot be trusted with, a sentence each
+    beats : how its beats are cut from a recording; None if that is not known
+    recording, lead, minutes : of the recording that it is from, its name, its lead, and how much of it is to train on;
+        None if it is from an archive
     """
 
     origin: str = ""
-
     hashes: tuple[str, str] | None = None
     classes: Mapping[int, str] = field(default_factory=dict)
+    unlabelled: int | None = None
     segments: tuple[tuple[str, int, int], ...] = ()
     limits: tuple[str, ...] = ()
+    beats: Cutting | None = None
+    recording: str | None = None
+    lead: int | str | None = None
+    minutes: float | None = None
 
     def class_name(self, label: int) -> str:
         """The class's name in a title."""
@@ -68,6 +84,7 @@ _KNOWN = {
             "The labels come from automated annotation, and some are wrong. So are some figures that rest on them.",
             "Few beats stand behind the figures of the rare classes; their intervals say how few.",
         ),
+        beats=Cutting(highpass=0.5, lowpass=40, segmentation="rr", window=[0.25, 0.45], rhythm=[0.8, 0.5], length=140),
     ),
 }
 
@@ -80,3 +97,50 @@ def key(name: str) -> str:
 def known(name: str) -> Dataset:
     """What is known of the dataset `name`; an empty record if it is a stranger."""
     return _KNOWN.get(name, Dataset())
+
+
+def dataset_of(fetch: Mapping[str, Any]) -> Dataset:
+    """What is known of the beats that a fetch section of params.yaml brings, or of what a model remembers of one."""
+    return _recorded(fetch["recording"]) if fetch.get("source") == "recording" else known(fetch["dataset"])
+
+
+def dataset_of_model(facts: Mapping[str, str]) -> Dataset:
+    """What is known of the dataset that a model was trained on, by the metadata of its file."""
+    if "recording" not in facts:
+        return known(facts.get("dataset", ""))
+    try:
+        return dataset_of({"source": "recording", "recording": json.loads(facts["recording"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the model's metadata do not say what recording it has seen ({error!r})") from None
+
+
+def remembered(recording: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model and its provenance remember of the recording they are from: nothing of where it lies."""
+    kept = {name: recording[name] for name in ("lead", "minutes", "beats")}
+    return {"name": _name(recording), **kept}
+
+
+def _recorded(recording: Mapping[str, Any]) -> Dataset:
+    name, lead, minutes = _name(recording), recording["lead"], recording["minutes"]
+    return Dataset(
+        origin=(
+            f"Lead {lead} of the recording {name}. Its first {minutes:g} minutes are to train on, the rest to test. R "
+            "peaks were detected; beats were cut around them and z-normalised."
+        ),
+        classes=NAMES,
+        unlabelled=UNLABELLED,
+        limits=(
+            f"It has seen {minutes:g} minutes of one patient and one lead. Another heart's normal beats, or the same "
+            "heart's with electrodes elsewhere, may all look anomalous to it.",
+            "Beats change with posture, rate and electrodes over hours. The promised rate of false alarms holds for "
+            "beats like those of training; a scan's threshold follows slow change.",
+        ),
+        beats=check(Cutting, recording["beats"], "the recording's beats"),
+        recording=name,
+        lead=lead,
+        minutes=minutes,
+    )
+
+
+def _name(recording: Mapping[str, Any]) -> str:
+    return recording["name"] if "name" in recording else PurePath(recording["path"] or "").stem

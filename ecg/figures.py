@@ -65,11 +65,16 @@ def draw_examples(path: Path, examples: Sequence[Example], columns: int = 2) -> 
 
 
 def draw_kinds(path: Path, kinds: Sequence[Kind], segments: Segments) -> None:
-    """Draw, for each kind of beats, where their scores come from, and some of the beats.
+    """Draw, for each kind of beats, where their scores come from, and some of the beats; without any, say so.
 
     segments : the names of the parts of a beat
     """
     with plain():
+        if not kinds:
+            figure = Figure((6, 1), dpi=DPI)
+            figure.text(0.5, 0.5, "No beat is known to be anomalous.", ha="center", va="center")
+            save(figure, path)
+            return
         figure, rows = _grid([4.4, 8.2], [2.0] * len(kinds), top=0.85)
         for kind, (left, right) in zip(kinds, rows, strict=True):
             steps = np.arange(kind.shares.shape[1])

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecg.datasets import remembered
 from ecg.detector import CALIBRATION, MODEL
 from ecg.exceptions import InputError
 from ecg.files import FLOAT64_DIGITS, md5, read_bytes, read_json, rounded, sha256, write_json
@@ -25,7 +26,8 @@ PACKAGES = ("matplotlib", "numpy", "onnx", "onnxruntime", "safetensors", "scipy"
 class Provenance(Strict):
     """What made a model, and what came of it.
 
-    params : the sections of params.yaml, of `models` that of the trained architecture; not where beats were fetched
+    params : the sections of params.yaml, of `models` that of the trained architecture; not where beats were
+        fetched
     data : SHA-256 of each file of raw beats, by its name
     model : SHA-256 of the ONNX file and its calibration, by their names
     packages : the versions of the packages that decide what comes out
@@ -109,7 +111,10 @@ def recorded_by(folder: Path) -> str | None:
 
 
 def _chosen(settings: "Params") -> dict[str, Any]:
-    fetch, model = {"dataset": settings.fetch.dataset}, settings.train.model
+    fetch: dict[str, Any] = {"dataset": settings.fetch.dataset}
+    if settings.fetch.source == "recording":
+        fetch |= {"source": "recording", "recording": remembered(settings.fetch.recording.model_dump())}
+    model = settings.train.model
     return settings.model_dump() | {"fetch": fetch, "models": {model: settings.models[model]}}
 
 

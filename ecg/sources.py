@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+import numpy as np
+
 from ecg import beats
 from ecg.datasets import known
 from ecg.exceptions import InputError
@@ -59,14 +61,15 @@ def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
         except (InputError, OSError) as error:  # a file that may not be read is a reason like another
             failures.append(f"  {source}\n    {error}")
         else:
-            _write([folder / f"{dataset}_{part}.tsv" for part in PARTS], texts)
+            write([folder / f"{dataset}_{part}.tsv" for part in PARTS], texts)
             return source
     remedy = f"the path of a folder that holds {dataset}_TRAIN.tsv and {dataset}_TEST.tsv will do"
     failures.append(f"  Name another one in params.yaml, fetch.sources: {remedy}.")
     raise InputError("\n".join([f"no source delivered {dataset}:", *failures]))
 
 
-def _write(paths: Sequence[Path], texts: Sequence[bytes]) -> None:
+def write(paths: Sequence[Path], texts: Sequence[bytes]) -> None:
+    """Write the text of TRAIN and TEST, both or neither."""
     try:
         for path, text in zip(paths, texts, strict=True):
             write_bytes(path, text)
@@ -78,6 +81,11 @@ def _write(paths: Sequence[Path], texts: Sequence[bytes]) -> None:
 
 def _checked(dataset: str, texts: Sequence[tuple[str, bytes]]) -> list[bytes]:
     train, test = (beats.parse(text, name) for name, text in texts)
+    for (name, _), of in zip(texts, (train, test), strict=True):
+        if len(np.unique(of.classes)) < 2:
+            raise InputError(
+                f"{name}: all {len(of)} beats are of class {of.classes[0]}; normal and other beats are both needed"
+            )
     if train.length != test.length:
         raise InputError(f"the beats of TRAIN have {train.length} samples, those of TEST {test.length}")
     canonical = [beats.canonical(train), beats.canonical(test)]

@@ -23,6 +23,11 @@ def raw(dataset: str) -> tuple[Path, Path]:
     return RAW / f"{dataset}_TRAIN.tsv", RAW / f"{dataset}_TEST.tsv"
 
 
+def timetable(dataset: str) -> Path:
+    """The file of when each of its beats was, if that is known."""
+    return RAW / f"{dataset}_BEATS.csv"
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage; what the user can mend becomes a message and exit status 1, not a traceback."""
     try:

@@ -1,6 +1,7 @@
 """Split the raw beats into what training, development and evaluation may see, and fit the scaling on the first."""
 
 from ecg import beats, params
+from ecg.datasets import dataset_of
 from ecg.exceptions import InputError
 from ecg.files import read_bytes
 from ecg.scaling import Scaling
@@ -11,7 +12,9 @@ def main() -> None:
     settings = params.load()
     dataset, normal = settings.fetch.dataset, settings.preprocess.normal_class
     train, test = (beats.parse(read_bytes(path), path.name) for path in raw(dataset))
+    unlabelled = dataset_of(settings.fetch.model_dump()).unlabelled
     is_normal = train.classes == normal
+    is_anomalous = ~is_normal if unlabelled is None else ~is_normal & (train.classes != unlabelled)
     if is_normal.sum() < 2:
         raise InputError(
             f"params.yaml: preprocess.normal_class is {normal}: {dataset}_TRAIN has {is_normal.sum()} such beats; "
@@ -19,7 +22,7 @@ def main() -> None:
         )
     fit = train.where(is_normal)
     beats.save(PROCESSED / "fit.npz", fit)
-    beats.save(PROCESSED / "development.npz", train.where(~is_normal))
+    beats.save(PROCESSED / "development.npz", train.where(is_anomalous))
     beats.save(PROCESSED / "test.npz", test)
     Scaling.fit(fit.samples, settings.preprocess).save(PROCESSED / "scaling.npz")
 

@@ -7,6 +7,7 @@ from dvclive import Live  # type: ignore[attr-defined]
 from safetensors.torch import save
 
 from ecg import beats, models, params, training
+from ecg.datasets import remembered
 from ecg.errors import Errors
 from ecg.export import to_onnx
 from ecg.files import read_bytes, rounded, sha256, write_bytes
@@ -49,7 +50,9 @@ def facts(settings: Params) -> dict[str, str]:
     """What decides the model, for its metadata; what else there is to say stands beside it, in provenance.json."""
     model = settings.train.model
     decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump()}
+    recording = settings.fetch.recording.model_dump()
     return {
+        **({"recording": json.dumps(remembered(recording))} if settings.fetch.source == "recording" else {}),
         "data_sha256": json.dumps({name: sha256(read_bytes(PROCESSED / name)) for name in INPUTS}),
         "dataset": settings.fetch.dataset,
         "intended_use": "Research and teaching. Not a medical device.",

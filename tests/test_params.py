@@ -129,7 +129,9 @@ def test_a_chosen_architecture_without_a_section_is_told(record: dict[str, Any],
     assert "params.yaml: models.lstm is missing; train.model asks for it" in refusal(record, tmp_path)
 
 
-def test_every_architecture_has_a_section_that_it_accepts(record: dict[str, Any]) -> None:
-    assert set(models.names()) == set(record["models"]) == {"conv1d", "dense", "lstm", "vae"}
+@pytest.mark.parametrize("source", params.SOURCES)
+def test_every_architecture_has_a_section_that_it_accepts(source: params.Source) -> None:
+    sections = params.parse(params.read(ROOT / "params.yaml", source), "params.yaml").models
+    assert set(models.names()) == set(sections) == {"conv1d", "dense", "lstm", "vae"}
     for name in models.names():
-        models.check_section(name, record["models"])
+        models.check_section(name, sections)

@@ -115,6 +115,14 @@ def test_the_next_source_is_tried_and_every_failure_is_told(tmp_path: Path, fold
     assert "fetch.sources" in str(refused.value)
 
 
+@pytest.mark.parametrize("part", sources.PARTS)
+def test_beats_that_are_all_of_one_class_are_refused(part: str, tmp_path: Path, folder: Path) -> None:
+    texts = {f"Mine_{name}.tsv": SMALL for name in sources.PARTS}
+    (tmp_path / "mine.zip").write_bytes(zipped(texts | {f"Mine_{part}.tsv": b"1\t0.5\t0.5\n1\t0.1\t0.5\n"}))
+    told = why_not(tmp_path / "mine.zip", folder)
+    assert f"Mine_{part}.tsv: all 2 beats are of class 1; normal and other beats are both needed" in told
+
+
 def test_other_beats_under_a_published_name_are_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "false.zip").write_bytes(small_zip("ECG5000"))
     assert "ECG5000_TRAIN is not the published one: SHA-256" in why_not(tmp_path / "false.zip", folder, "ECG5000")
