@@ -68,6 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--output", "-o", type=Path, help="draw a figure, too: FILE.png")
     explain.set_defaults(run=explain_beat)
 
+    scan = commands.add_parser("scan", help="find the alarms in a recording", description=scan_recording.__doc__)
+    scan.add_argument("recording", help="WFDB record, EDF, CSV or NPY; or physionet:DATABASE/RECORD")
+    scan.add_argument("--lead", help="its name, or its number from 0 (default: the model's, or the first)")
+    scan.add_argument("--rate", type=float, help="samples a second, for files that do not say")
+    scan.add_argument("--alpha", type=float, help="accepted false-alarm rate (default: as calibrated)")
+    scan.add_argument("--fixed", action="store_true", help="threshold as calibrated; it does not follow slow change")
+    scan.add_argument("--output", "-o", type=Path, help="folder for alarms, timeline and WFDB annotations")
+    scan.add_argument("--json", action="store_true", help="print JSON")
+    scan.add_argument("--quiet", "-q", action="store_true", help="no progress")
+    scan.set_defaults(run=scan_recording)
+
     info = commands.add_parser("info", help="say what a model is", description=print_info.__doc__)
     info.add_argument("folder", nargs="?", default=MODELS, type=Path, help="of the model (default: models)")
     form = info.add_mutually_exclusive_group()
@@ -75,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--card", action="store_true", help="print the model card, in Markdown")
     info.set_defaults(run=print_info)
 
-    for command in (score, explain):
+    for command in (score, explain, scan):
         command.add_argument("--models", default=MODELS, type=Path, help="folder of the model (default: models)")
     return parser
 
@@ -136,7 +147,7 @@ def _progress(quiet: bool) -> Iterator[Any]:
 def explain_beat(arguments: argparse.Namespace) -> None:
     """Say why a beat has its score: which samples carry it, and, as a figure, what a normal beat would have been."""
     from ecg import tables
-    from ecg.datasets import known
+    from ecg.datasets import dataset_of_model
     from ecg.detector import Detector
 
     if arguments.output is not None and arguments.output.suffix != ".png":
@@ -152,23 +163,63 @@ def explain_beat(arguments: argparse.Namespace) -> None:
             from ecg.figures import draw_explanation
         except ModuleNotFoundError as error:
             raise InputError(f"drawing needs {error.name}, which requirements.txt brings") from None
-        dataset = known(detector.model.facts.get("dataset", ""))
+        dataset = dataset_of_model(detector.model.facts)
         draw_explanation(
             arguments.output, f"{arguments.table.name}, beat {arguments.beat}", explanation, dataset.segments
         )
 
 
+def scan_recording(arguments: argparse.Namespace) -> None:
+    """Find the alarms in a recording: its beats are cut as the model's were, and scored in their order."""
+    from tqdm import tqdm
+
+    from ecg.detector import Detector
+
+    detector = Detector.load(arguments.models)
+    try:
+        from serve.scan import clock, scan, write
+    except ModuleNotFoundError as error:
+        raise InputError(f"reading recordings needs {error.name}, which requirements-recordings.txt brings") from None
+    lead = int(arguments.lead) if (arguments.lead or "").isdecimal() else arguments.lead
+    form = "{l_bar}{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1, bar_format=form, disable=True if arguments.quiet else None, file=sys.stderr) as bar:
+        scanned = scan(
+            detector,
+            arguments.recording,
+            lead,
+            arguments.rate,
+            arguments.alpha,
+            adaptive=not arguments.fixed,
+            follow=lambda share: bar.update(share - bar.n),
+        )
+    facts = scanned.facts()
+    if arguments.output is not None:
+        for path in write(scanned, arguments.output):
+            print(f"wrote {path}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(facts, indent=2, sort_keys=True))
+        return
+    for warning in scanned.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    names = _flat({name: value for name, value in facts.items() if name != "warnings"})
+    width = max(map(len, names))
+    for name, value in names.items():
+        print(f"{name:<{width}}  {f'{value:.4g}' if isinstance(value, float) else value}")
+    if scanned.strips:
+        print(f"furthest above the threshold  {', '.join(clock(scanned.seconds[s.beat]) for s in scanned.strips)}")
+
+
 def print_info(arguments: argparse.Namespace) -> None:
     """Say what a model is: the commit, parameters, data and packages that made it, its metrics and its limits."""
     from ecg.card import INTENDED_USE, card, limits
-    from ecg.datasets import known
+    from ecg.datasets import dataset_of
     from ecg.provenance import Provenance, installed, recorded_by
 
     made = Provenance.load(arguments.folder)
     if arguments.card:
         print(card(made), end="")
         return
-    cannot = limits(known(made.params["fetch"]["dataset"]))
+    cannot = limits(dataset_of(made.params["fetch"]))
     commit = recorded_by(arguments.folder)
     if arguments.json:
         told = {"commit": commit and commit.split()[0], "intended_use": INTENDED_USE, "limits": cannot}

@@ -1,1 +1,1 @@
-"""Ways to use a Detector: scoring whole files, an HTTP service, a dashboard."""
+"""Ways to use a Detector: scoring whole files, scanning recordings, an HTTP service, a dashboard."""

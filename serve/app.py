@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from ecg.card import INTENDED_USE, limits
-from ecg.datasets import known
+from ecg.datasets import dataset_of_model
 from ecg.detector import Detector
 from ecg.exceptions import BeatError, InputError
 from serve import problems, schemas
@@ -152,7 +152,7 @@ def _telling(detector: Detector, metrics: dict[str, float], bounds: Limits) -> A
         threshold=calibration.threshold,
         metrics=metrics,
         intended_use=INTENDED_USE,
-        limits=list(limits(known(dataset))),
+        limits=list(limits(dataset_of_model(detector.model.facts))),
         largest_batch=bounds.beats,
         largest_body=bounds.body,
     )
