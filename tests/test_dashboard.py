@@ -1,10 +1,14 @@
 import io
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,15 +20,18 @@ from ecg.card import card
 from ecg.datasets import known
 from ecg.detector import CALIBRATION, MODEL, Detector
 from ecg.errors import Errors
+from ecg.exceptions import InputError
 from ecg.explanation import Run
 from ecg.metrics import Counts
 from ecg.params import Params
 from ecg.provenance import PROVENANCE, Provenance
-from serve.dashboard import charts, threshold, upload
+from ecg.recordings.signals import Stretch
+from serve.dashboard import charts, loading, recording, threshold, timeline_charts, upload
 from serve.dashboard.beat import carried, summed_up
 from serve.dashboard.browse import EVERY
 from serve.dashboard.page import demoted
 from serve.dashboard.told import plain
+from serve.scan import clock, scan
 from tests.conftest import ROOT, calibrating, prepare, ship
 
 DATASET = known("ECG5000")
@@ -300,6 +307,50 @@ def test_beats_of_one_kind_have_no_roc_curve(opened: Open, data: Path, test: Bea
     assert "all of one kind" in told(opened("Threshold"))
 
 
+# Beats that nobody has labelled
+
+
+def unlabelled(monkeypatch: pytest.MonkeyPatch, data: Path, found: Beats, which: np.ndarray) -> None:
+    """Test beats of which some are unlabelled, as a recording without annotations has them."""
+    known_, classes = replace(DATASET, unlabelled=0), np.where(which, 0, found.classes)
+    monkeypatch.setattr(loading, "dataset", lambda _detector: known_)
+    beats.save(data, Beats(found.samples, classes))
+
+
+@pytest.mark.parametrize("normal_known", [False, True])
+def test_of_unlabelled_beats_only_the_alarms_are_told(
+    opened: Open, data: Path, detector: Detector, test: Beats, monkeypatch: pytest.MonkeyPatch, normal_known: bool
+) -> None:
+    which = test.classes != 1 if normal_known else np.ones(len(test), bool)
+    unlabelled(monkeypatch, data, test, which)
+    alarms = detector.score(test.samples).anomalous
+    app = opened("Threshold")
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert numbers["Alarms"] == f"{alarms.sum():,}"
+    assert ("False-alarm rate" in numbers) == normal_known
+    assert not {"Recall", "Precision", "F1"} & set(numbers)
+    assert "there is neither recall nor a ROC curve" in told(app)
+    assert [heading.value for heading in app.subheader] == [f"Alarms: {alarms.sum():,}"]
+
+
+def test_an_unlabelled_beat_is_neither_a_false_alarm_nor_a_miss(
+    opened: Open, data: Path, detector: Detector, test: Beats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which = np.arange(len(test)) % 2 == 0
+    unlabelled(monkeypatch, data, test, which)
+    alarms = detector.score(test.samples).anomalous
+    counts = Counts.of(alarms[~which], test.classes[~which] != 1)
+    app = opened("Threshold")
+    assert [heading.value for heading in app.subheader][2:] == [
+        f"False alarms: {counts.false_positives:,}",
+        f"Misses: {counts.false_negatives:,}",
+    ]
+    app = turned(app, "Beats")
+    app.selectbox(key="class").set_value(0)
+    drawn(app.segmented_control(key="verdict").set_value("Alarms").run())
+    assert any(":red-badge[:material/warning: Alarm]" in text.value for text in app.markdown)
+
+
 # Your beats
 
 
@@ -429,6 +480,147 @@ def test_the_example_can_be_uploaded(detector: Detector, test: Beats) -> None:
     assert alone.table["class"].tolist() == ["reconstruction"]
 
 
+# Your recording
+
+
+def as_table(lead: np.ndarray) -> bytes:
+    """A lead of 360 samples a second as CSV, with a column of seconds."""
+    frame = pd.DataFrame({"seconds": np.arange(len(lead)) / 360, "II": lead})
+    return frame.to_csv(index=False, float_format="%.5f").encode()
+
+
+def as_npy(lead: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, lead)
+    return file.getvalue()
+
+
+def recording_of(opened: Open, *files: tuple[str, bytes]) -> AppTest:
+    app = opened("Your recording")
+    app.file_uploader(key="recording").set_value([(*file, "application/octet-stream") for file in files])
+    return drawn(app.run())
+
+
+def test_a_recordings_alarms_are_shown_with_its_numbers_and_what_speaks_against_them(
+    opened: Open, detector: Detector, toy: np.ndarray, tmp_path: Path
+) -> None:
+    content = as_table(toy)
+    (tmp_path / "mine.csv").write_bytes(content)
+    expected = scan(detector, str(tmp_path / "mine.csv"), "II")
+    app = recording_of(opened, ("mine.csv", content))
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Beats": f"{len(expected.seconds):,}",
+        "Alarms": f"{len(expected.alarms):,}",
+        "Alarms an hour": f"{expected.facts()['alarms_per_hour']:,.0f}",
+        "Heart rate": f"{expected.facts()['heart_rate']:.0f}",
+    }
+    assert [warning.value for warning in app.warning] == [plain(warning) for warning in expected.warnings]
+    table = app.dataframe[0].value
+    np.testing.assert_array_equal(table["score"], expected.score[expected.alarms])
+    assert table["time"][0] == clock(expected.seconds[expected.alarms[0]])
+    assert "**mine**, lead II, 5.0 minutes at 360" in "\n".join(text.value for text in app.markdown)
+    # The same session, another view and back; another threshold; and without the file.
+    app = turned(turned(app, "Model card"), "Your recording")
+    assert len(app.dataframe[0].value) == len(table)
+    drawn(app.toggle(key="adaptive").set_value(False).run())
+    assert app.dataframe[0].value["threshold"].unique() == pytest.approx(detector.calibration.threshold)
+    drawn(app.file_uploader(key="recording").set_value(None).run())
+    assert "No recording yet" in told(app)
+    assert recording.RESULT not in app.session_state
+
+
+def test_a_recording_that_does_not_say_its_rate_is_scanned_once_it_is_given(opened: Open, toy: np.ndarray) -> None:
+    app = recording_of(opened, ("mine.npy", as_npy(toy[:21_600])))
+    assert "No alarms from this recording\nmine.npy does not say its rate" in told(app)
+    assert not app.metric
+    drawn(app.number_input(key="rate").set_value(360.0).run())
+    assert not app.error
+    assert app.metric
+    drawn(app.text_input(key="lead").set_value("V5").run())
+    assert "mine.npy has no lead 'V5'" in told(app)
+    assert not app.metric
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["100.dat"], "100.dat is without its header"),
+        (["100.hea", "101.hea", "100.dat"], "more than one recording"),
+        (["100.hea", "mine.csv"], "more than one recording"),
+        (["mine.csv", "mine.npy"], "more than one recording"),
+        (["mine.csv", "mine.csv"], "two files of one name"),
+        ([".npy"], "should not begin with a dot"),
+        (["mine\n.npy"], "cannot be a file's name"),
+    ],
+)
+def test_files_that_are_not_one_recording_are_refused(names: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recording.recording_among(recording.safe_names(names))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["100.dat"], "100.dat is without its header"),
+        (["100.hea", "100.dat"], "No alarms from this recording\n100.hea is no WFDB header"),
+    ],
+)
+def test_a_recording_that_cannot_be_read_is_told_and_not_where_it_lay(
+    opened: Open, names: list[str], message: str
+) -> None:
+    app = recording_of(opened, *((name, b"") for name in names))
+    assert message in told(app)
+    assert tempfile.gettempdir() not in told(app)
+    assert not app.metric
+
+
+def test_files_lie_in_no_folder_that_their_names_tell_of() -> None:
+    assert recording.safe_names(["../../etc/100.hea", r"C:\ecg\100.dat"]) == ["100.hea", "100.dat"]
+    with pytest.raises(InputError):
+        recording.safe_names(["mine/.."])
+
+
+def test_nothing_of_an_uploaded_recording_is_left(
+    opened: Open, toy: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert recording_of(opened, ("mine.csv", as_table(toy[:21_600]))).metric
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_without_what_reads_recordings_its_requirements_are_named(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "serve.scan")
+    monkeypatch.setitem(sys.modules, "ecg.recordings.signals", None)
+    assert "requirements-recordings.txt" in told(opened("Your recording"))
+
+
+def test_of_a_long_recording_not_every_beat_is_drawn(detector: Detector, toy: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "mine.npy").write_bytes(as_npy(toy[:21_600]))
+    short = scan(detector, str(tmp_path / "mine.npy"), rate=360)
+    many = 20_000
+    seconds, anomalous = np.linspace(0, 86_400, many, endpoint=False), np.arange(many) % 2 == 0
+    columns = dict.fromkeys(("rr_before", "rr_after", "quality", "score", "p_value"), np.ones(many))
+    for threshold_ in (np.full(many, 0.5), np.full(many, np.nan)):
+        long = replace(
+            short,
+            length=86_400 * 360,
+            seconds=seconds,
+            anomalous=anomalous,
+            threshold=threshold_,
+            stretches=[Stretch(5, 9, "flat")],
+            **columns,
+        )
+        calm, alarms = timeline_charts.drawn(long)
+        assert (len(calm), len(alarms)) == (timeline_charts.CALM_DRAWN, timeline_charts.ALARMS_DRAWN)
+        with alt.data_transformers.disable_max_rows():
+            text = json.dumps(timeline_charts.timeline(long).to_dict())
+        assert "hours from the start" in text
+        assert "NaN" not in text
+
+
 # The model card
 
 
@@ -455,13 +647,13 @@ def test_a_card_of_another_model_is_not_shown(opened: Open, models: Path, detect
 def test_a_record_that_lacks_what_the_card_says_is_told(opened: Open, models: Path) -> None:
     made = Provenance.load(models)
     made.model_copy(update={"metrics": {}}).save(models)
-    assert "does not say 'auc'; run `dvc repro`" in told(opened("Model card"))
+    assert "does not say 'alarms'; run `dvc repro`" in told(opened("Model card"))
 
 
 # What is missing
 
 
-@pytest.mark.parametrize("view", ["Beats", "Threshold", "Your beats", "Model card"])
+@pytest.mark.parametrize("view", ["Beats", "Threshold", "Your beats", "Your recording", "Model card"])
 def test_every_view_says_that_it_is_no_medical_device(opened: Open, view: str) -> None:
     assert "Not a medical device" in opened(view).caption[0].value
 

@@ -30,9 +30,9 @@ from ecg.metrics import Counts  # noqa: E402
 from ecg.params import Params  # noqa: E402
 from serve.dashboard.threshold import alphas  # noqa: E402
 from tests.conftest import ROOT, prepare, ship  # noqa: E402
-from tests.test_dashboard import as_csv  # noqa: E402
+from tests.test_dashboard import as_csv, as_table  # noqa: E402
 
-VIEWS = ["Beats", "Threshold", "Your beats", "Model card"]
+VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
 DESKTOP, PHONE = (1280, 900), (390, 844)
 PATIENCE = 20_000  # milliseconds: the first page waits for Streamlit's imports
 
@@ -175,7 +175,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def upload(page: Page, name: str, content: bytes) -> None:
     file = {"name": name, "mimeType": "text/csv", "buffer": content}
-    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("tabpanel").locator("input[type=file]").set_input_files(file)
 
 
 def test_a_beat_is_drawn_over_its_reconstruction(visit: Visit, keep: Callable, detector: Detector, test: Beats) -> None:
@@ -252,6 +252,28 @@ def test_uploaded_beats_become_verdicts_to_download(
     np.testing.assert_array_equal(table["anomalous"], verdicts.anomalous)
 
 
+def test_an_uploaded_recording_becomes_a_timeline_and_alarms_to_download(
+    visit: Visit, keep: Callable, toy: np.ndarray
+) -> None:
+    page = visit("Your recording")
+    expect(page.get_by_text("No recording yet")).to_be_visible()
+    keep(page, "no-recording-yet")
+    upload(page, "mine.csv", as_table(toy))
+    expect(page.get_by_text("Alarms an hour")).to_be_visible()
+    charts(page, 2)
+    for word in ("heart rate", "alarms/min", "score", "minutes from the start", "no alarm", "alarm"):
+        expect(page.get_by_test_id("stVegaLiteChart").first.get_by_text(word, exact=True).first).to_be_visible()
+    settled(page)
+    keep(page, "recording")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download alarms").click()
+    assert downloading.value.suggested_filename == "mine_alarms.csv"
+    table = pd.read_csv(downloading.value.path())
+    alarms = page.get_by_test_id("stMetric").filter(has_text="Alarms").first
+    expect(alarms).to_contain_text(f"{len(table):,}")
+    assert table["anomalous"].all()
+
+
 def test_the_example_file_can_be_uploaded_as_it_comes(visit: Visit) -> None:
     page = visit("Your beats")
     with page.expect_download() as downloading:
@@ -295,13 +317,18 @@ def test_missing_test_beats_are_told_with_the_remedy(dashboard: Dashboard, visit
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_phone_shows_all_without_scrolling_sideways(visit: Visit, keep: Callable, view: str, test: Beats) -> None:
+def test_a_phone_shows_all_without_scrolling_sideways(
+    visit: Visit, keep: Callable, view: str, test: Beats, toy: np.ndarray
+) -> None:
     page = visit(view, PHONE)
     if view in ("Beats", "Threshold"):
         charts(page, {"Beats": 1, "Threshold": 3}[view])
     if view == "Your beats":
         upload(page, "mine.csv", as_csv(test.samples[:20], ["a name that is not short"] * 20))
         charts(page, 1)
+    if view == "Your recording":
+        upload(page, "a_name_that_is_not_short.csv", as_table(toy[:21_600]))
+        charts(page, 2)
     keep(page, f"phone-{view.lower().replace(' ', '-')}")
     page.wait_for_timeout(200)
     for part in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):

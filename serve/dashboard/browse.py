@@ -10,11 +10,11 @@ from ecg.detector import Detector
 from serve.dashboard.beat import show_beat
 from serve.dashboard.loading import Tested
 
-VERDICTS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+VERDICTS: dict[str, Callable[[np.ndarray, Tested], np.ndarray]] = {
     "All": lambda alarms, _: np.ones_like(alarms),
     "Alarms": lambda alarms, _: alarms,
-    "False alarms": lambda alarms, anomalous: alarms & ~anomalous,
-    "Misses": lambda alarms, anomalous: ~alarms & anomalous,
+    "False alarms": lambda alarms, tested: alarms & tested.normal,
+    "Misses": lambda alarms, tested: ~alarms & tested.anomalous,
     "No alarm": lambda alarms, _: ~alarms,
 }
 ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -33,7 +33,7 @@ def listed(tested: Tested, alarms: np.ndarray, label: int | None, verdict: str, 
     label : the class; None for all
     verdict, order : one of VERDICTS, one of ORDERS
     """
-    wanted = VERDICTS[verdict](alarms, tested.anomalous)
+    wanted = VERDICTS[verdict](alarms, tested)
     if label is not None:
         wanted = wanted & (tested.beats.classes == label)
     ordered = ORDERS[order](tested.verdicts.score)
@@ -59,7 +59,7 @@ def show(detector: Detector, tested: Tested, alarms: np.ndarray, normal: np.ndar
         explanation,
         f"Test beat {place}: {dataset.class_name(int(tested.beats.classes[place]))}",
         bool(alarms[place]),
-        bool(tested.anomalous[place]),
+        bool(tested.anomalous[place]) if tested.known[place] else None,
         dataset,
     )
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ecg import beats
 from ecg.beats import Beats
-from ecg.datasets import Dataset, known
+from ecg.datasets import Dataset, dataset_of_model
 from ecg.detector import CALIBRATION, MODEL, Detector, Verdicts
 from ecg.exceptions import InputError
 from ecg.provenance import PROVENANCE, Provenance
@@ -25,12 +25,19 @@ class Tested:
     """Test beats, and what a detector says of them.
 
     anomalous : bool ndarray of shape (n,), whether the dataset calls a beat anomalous
+    known : bool ndarray of shape (n,), whether the dataset says what a beat is
     verdicts : as calibrated
     """
 
     beats: Beats
     anomalous: np.ndarray
+    known: np.ndarray
     verdicts: Verdicts
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Whether the dataset calls a beat normal: bool ndarray of shape (n,)."""
+        return self.known & ~self.anomalous
 
 
 def models() -> Path:
@@ -79,7 +86,7 @@ def provenance(folder: Path) -> Provenance | None:
 
 def dataset(detector: Detector) -> Dataset:
     """What is known of the dataset that a model was trained on."""
-    return known(detector.model.facts.get("dataset", ""))
+    return dataset_of_model(detector.model.facts)
 
 
 def normal_class(folder: Path) -> tuple[int, bool]:
@@ -109,7 +116,9 @@ def _tested(folder: Path, path: Path, stamp: Stamp) -> Tested:  # noqa: ARG001
         verdicts = detector(folder).score(found.samples)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Tested(found, found.classes != normal_class(folder)[0], verdicts)
+    unlabelled = dataset(detector(folder)).unlabelled
+    known = np.ones(len(found), bool) if unlabelled is None else found.classes != unlabelled
+    return Tested(found, known & (found.classes != normal_class(folder)[0]), known, verdicts)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

@@ -1,4 +1,4 @@
-"""The frame around the four views: what is always said, the view that is open, and what is told if one cannot be."""
+"""The frame around the five views: what is always said, the view that is open, and what is told if one cannot be."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,15 @@ import numpy as np
 import streamlit as st
 
 from ecg.card import card
+from ecg.datasets import Dataset
 from ecg.detector import Detector
 from ecg.exceptions import InputError
 from ecg.provenance import PROVENANCE
-from serve.dashboard import browse, loading, threshold, upload
+from serve.dashboard import browse, loading, recording, threshold, upload
 from serve.dashboard.loading import Tested
 from serve.dashboard.told import tell
 
-VIEWS = ("Beats", "Threshold", "Your beats", "Model card")
+VIEWS = ("Beats", "Threshold", "Your beats", "Your recording", "Model card")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#d1380b" stroke-width="3" '
     'stroke-linejoin="round"><path d="M1 18h8l3-5 5 15 5-24 3 14h6"/></svg>'
@@ -30,19 +31,20 @@ def show() -> None:
         folder = loading.models()
         try:
             detector = loading.detector(folder)
+            dataset = loading.dataset(detector)
         except (InputError, OSError) as error:
             st.caption("For research and teaching. Not a medical device.")
             tell(error, "There is no model to show")
             return
         alpha = threshold.chosen_alpha(detector.calibration)
         st.caption(f"For research and teaching. Not a medical device. {threshold.rule(detector.calibration, alpha)}")
-        _views(detector, folder, alpha)
+        _views(detector, dataset, folder, alpha)
 
 
-def _views(detector: Detector, folder: Path, alpha: threshold.Alpha) -> None:
+def _views(detector: Detector, dataset: Dataset, folder: Path, alpha: threshold.Alpha) -> None:
     """Only the open view is computed."""
-    browsing, moving, uploading, reading = st.tabs(VIEWS, key="view", bind="query-params")
-    path, dataset = loading.test_beats(), loading.dataset(detector)
+    browsing, moving, uploading, recorded, reading = st.tabs(VIEWS, key="view", bind="query-params")
+    path = loading.test_beats()
     normal = loading.normal_beats(path, detector.length)
     with browsing:
         if browsing.open and (tested := _tested(folder, path)):
@@ -54,6 +56,8 @@ def _views(detector: Detector, folder: Path, alpha: threshold.Alpha) -> None:
         upload.show(
             detector, alpha, loading.some_beats(path, detector.length), normal, dataset, is_open=bool(uploading.open)
         )
+    with recorded:
+        recording.show(detector, alpha, dataset, is_open=bool(recorded.open))
     with reading:
         if reading.open:
             _card(folder)

@@ -74,6 +74,8 @@ def promised(calibration: Calibration, alpha: Alpha) -> float | None:
 def show(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha, dataset: Dataset) -> None:
     """The slider, the confusion matrix, the ROC curve and the beats that are called wrongly.
 
+    Of beats of which the dataset does not say what they are, only how many raise an alarm.
+
     alarms : bool ndarray of shape (n,), at this alpha
     """
     calibration, possible = detector.calibration, alphas(detector.calibration)
@@ -88,7 +90,12 @@ def show(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha, d
         )
     else:
         st.info(f"Alpha cannot be moved: {NO_P_VALUES}. The verdicts are as calibrated.", icon=":material/info:")
-    counts = Counts.of(alarms, tested.anomalous)
+    if not (tested.normal.any() and tested.anomalous.any()):
+        _alarms_alone(detector, tested, alarms, alpha, dataset)
+        return
+    counts = Counts.of(alarms[tested.known], tested.anomalous[tested.known])
+    if not tested.known.all():
+        st.caption(f"Of {len(alarms):,} test beats, {tested.known.sum():,} that are labelled.")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Confusion matrix", anchor=False)
@@ -104,6 +111,18 @@ def show(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha, d
     with right:
         places = listed(tested, alarms, None, "Misses", "Lowest score first")
         _wrong(detector, tested, places, "Misses", dataset)
+
+
+def _alarms_alone(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha, dataset: Dataset) -> None:
+    """What can be said where not both normal and anomalous beats are known."""
+    told = "The labelled test beats are all of one kind" if tested.known.any() else "The test beats are not labelled"
+    st.info(f"{told}: there is neither recall nor a ROC curve.", icon=":material/info:")
+    with st.container(horizontal=True):
+        st.metric("Alarms", f"{alarms.sum():,}", width=160)
+        st.metric("Share of beats", f"{alarms.mean():.2%}", width=160)
+        if tested.normal.any():
+            _false_alarm_rate(alarms[tested.normal].mean(), promised(detector.calibration, alpha))
+    _wrong(detector, tested, listed(tested, alarms, None, "Alarms", "Highest score first"), "Alarms", dataset)
 
 
 def confusion_matrix(counts: Counts) -> str:
@@ -123,29 +142,29 @@ def confusion_matrix(counts: Counts) -> str:
 
 
 def _rates(counts: Counts, calibration: Calibration, alpha: Alpha) -> None:
-    rate = promised(calibration, alpha)
     with st.container(horizontal=True):
-        st.metric(
-            "False-alarm rate",
-            f"{counts.false_positive_rate:.2%}",
-            "none promised" if rate is None else f"promised {rate:.2%}",
-            delta_color="off",
-            delta_arrow="off",
-            width=160,
-            help="The share of normal test beats that raise an alarm. What is promised holds for normal beats like "
-            "those of training.",
-        )
+        _false_alarm_rate(counts.false_positive_rate, promised(calibration, alpha))
         for name, value in (("Recall", counts.recall), ("Precision", counts.precision), ("F1", counts.f1)):
             st.metric(name, f"{value:.4f}", width=160)
 
 
+def _false_alarm_rate(rate: float, promise: float | None) -> None:
+    st.metric(
+        "False-alarm rate",
+        f"{rate:.2%}",
+        "none promised" if promise is None else f"promised {promise:.2%}",
+        delta_color="off",
+        delta_arrow="off",
+        width=160,
+        help="The share of normal test beats that raise an alarm. What is promised holds for normal beats like those "
+        "of training.",
+    )
+
+
 def _roc(tested: Tested, counts: Counts, promise: float | None) -> None:
-    score, anomalous = tested.verdicts.score, tested.anomalous
-    if anomalous.all() or not anomalous.any():
-        st.info("The test beats are all of one kind: there is no ROC curve.", icon=":material/info:")
-        return
-    rates = roc_curve(score[~anomalous], score[anomalous])
-    area, low, high = auc_with_interval(score[~anomalous], score[anomalous])
+    normal, anomalous = tested.verdicts.score[tested.normal], tested.verdicts.score[tested.anomalous]
+    rates = roc_curve(normal, anomalous)
+    area, low, high = auc_with_interval(normal, anomalous)
     point = counts.false_positive_rate, counts.recall
     st.altair_chart(
         roc(rates, point, promise),
