@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Run, metrics_in, ran, set_param
+
+LOADING = 'detector = Detector.load("models")'
 
 
 def code_in_readme(mark: str) -> str:
@@ -15,15 +18,21 @@ def code_in_readme(mark: str) -> str:
 
 
 def test_the_detector_is_used_as_the_readme_says(clone: Path, run: Run) -> None:
-    told = run(clone, "python", "-c", code_in_readme("Detector.load") + "\nprint(int(verdicts.anomalous.sum()))")
+    told = run(clone, "python", "-c", code_in_readme(LOADING) + "\nprint(int(verdicts.anomalous.sum()))")
     metrics = metrics_in(clone, "evaluate")
     assert int(told) == metrics["true_positives"] + metrics["false_positives"]
 
 
 @pytest.mark.parametrize("mark", ["details=True", "detector.screen", "detector.explain(", "Stream.start"])
 def test_what_else_the_readme_shows_runs(clone: Path, run: Run, mark: str) -> None:
-    assert run(clone, "python", "-c", code_in_readme("Detector.load") + code_in_readme(mark)).strip()
+    assert run(clone, "python", "-c", code_in_readme(LOADING) + code_in_readme(mark)).strip()
     (clone / "models" / "stream.json").unlink(missing_ok=True)  # which one of them saves
+
+
+def test_a_recording_is_scanned_as_the_readme_says(clone: Path, run: Run, toy: np.ndarray) -> None:
+    np.savetxt(clone / "ecg.csv", toy, "%.5f", header="II", comments="")
+    assert run(clone, "python", "-c", code_in_readme("serve.scan")).startswith("[")
+    (clone / "ecg.csv").unlink()
 
 
 def test_a_model_is_added_as_the_readme_says(clone: Path, run: Run) -> None:
