@@ -80,6 +80,11 @@ class Evaluation:
         """Which beats are of the normal class: bool, shape (n_beats,)."""
         return np.asarray(self.beats.classes == self.normal_class)
 
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Which beats are known to be normal or not: bool, shape (n_beats,)."""
+        return self.normal | self.anomalous
+
     @property
     def comparable(self) -> bool:
         """Whether some beats are known to be normal and some not to be: without both, no metric has a meaning."""
@@ -98,8 +103,7 @@ class Evaluation:
     @cached_property
     def counts(self) -> Counts:
         """The confusion matrix, of the beats whose class is known."""
-        known = self.normal | self.anomalous
-        return Counts.of(self.verdicts.anomalous[known], self.anomalous[known])
+        return Counts.of(self.verdicts.anomalous[self.known], self.anomalous[self.known])
 
     def summary(self) -> dict[str, float]:
         """The figures of metrics/evaluate.json: metrics where classes are known, and of a recording its alarms."""
@@ -149,8 +153,7 @@ class Evaluation:
         """What screening all beats as one set finds: the share of false ones among its alarms, and the recall."""
         if self.screened is None:
             return {}
-        known = self.normal | self.anomalous
-        counts = Counts.of(self.screened[known], self.anomalous[known])
+        counts = Counts.of(self.screened[self.known], self.anomalous[self.known])
         return {
             "screened_false_discoveries": counts.false_discovery_proportion,
             "screened_recall": counts.recall,
@@ -164,8 +167,9 @@ class Evaluation:
         """
         if not self.comparable:
             return {}
-        known = self.normal | self.anomalous
-        score, alarms, anomalous = (x[known] for x in (self.verdicts.score, self.verdicts.anomalous, self.anomalous))
+        score, alarms, anomalous = (
+            x[self.known] for x in (self.verdicts.score, self.verdicts.anomalous, self.anomalous)
+        )
         counts = metrics.stratified_resamples(anomalous, resamples)
         precisions = metrics.resampled_average_precision(score, anomalous, counts)
         found: dict[str, metrics.Interval] = {
@@ -192,8 +196,8 @@ class Evaluation:
 
     def methods(self, errors: Errors, settings: Calibrate, development: np.ndarray) -> Table:
         """What each method of calibration gives (`ecg.reliability.methods`); empty without both kinds of beats."""
-        known = self.normal | self.anomalous if self.comparable else np.ones(len(self.beats), bool)
-        verdicts, anomalous = self.verdicts.where(known), self.anomalous[known]
+        of = self.known if self.known.any() else np.ones(len(self.beats), bool)
+        verdicts, anomalous = self.verdicts.where(of), self.anomalous[of]
         header, rows = reliability.methods(errors, settings, development, verdicts, anomalous)
         return header, rows if self.comparable else ()
 
@@ -205,8 +209,8 @@ class Evaluation:
 
     def confusion(self) -> Table:
         """What each beat of known class is and what it was called."""
-        words, known = np.array(["normal", "anomalous"]), self.normal | self.anomalous
-        actual, predicted = (words[kind[known].astype(int)] for kind in (self.anomalous, self.verdicts.anomalous))
+        words = np.array(["normal", "anomalous"])
+        actual, predicted = (words[kind[self.known].astype(int)] for kind in (self.anomalous, self.verdicts.anomalous))
         return ["actual", "predicted"], zip(actual, predicted, strict=True)
 
     def histogram(self, bins: int) -> Table:
@@ -235,7 +239,7 @@ class Evaluation:
 
     def unknown_alarms(self) -> np.ndarray:
         """The beats of unknown class with an alarm, by their places, the highest score first: shape (n,)."""
-        return self._highest(~self.normal & ~self.anomalous & self.verdicts.anomalous)
+        return self._highest(~self.known & self.verdicts.anomalous)
 
     def _highest(self, chosen: np.ndarray) -> np.ndarray:
         found = np.flatnonzero(chosen)
@@ -266,8 +270,7 @@ class Evaluation:
             (self.dataset.class_name(label), self.typical(classes == label))
             for label in [*([self.normal_class] if self.normal.any() else []), *self.anomalous_classes]
         ]
-        unknown = ~self.normal & ~self.anomalous
-        chosen += [("typical beat of unknown class", self.typical(unknown))] if unknown.any() else []
+        chosen += [("typical beat of unknown class", self.typical(~self.known))] if not self.known.all() else []
         chosen += [(f"worst miss ({self.dataset.class_name(int(classes[i]))})", i) for i in self.misses()[:1]]
         chosen += [("worst false alarm", i) for i in self.false_alarms()[:1]]
         chosen += [("largest alarm of unknown class", i) for i in self.unknown_alarms()[:1]]

@@ -44,6 +44,16 @@ def test_summary_keeps_the_contract(of_test: Evaluation) -> None:
     assert summary["true_negatives"] + summary["false_positives"] == 2627
 
 
+@pytest.mark.parametrize("classes", [[1, 1, 1], [1, 0, 1], [3, 3, 3], [0, 0, 0]])
+def test_of_beats_of_one_known_kind_only_alarms_are_counted(classes: list[int]) -> None:
+    of_one_kind = evaluation(np.array(classes), np.array([0.1, 0.2, 0.9]), 0.5, Dataset(unlabelled=0))
+    assert of_one_kind.summary() == {"threshold": 0.5, "beats": 3, "alarms": 1, "alarm_rate": pytest.approx(1 / 3)}
+    assert of_one_kind.intervals(100) == {}
+    assert list(of_one_kind.roc()[1]) == list(of_one_kind.precision_recall()[1]) == []
+    assert of_one_kind.typical_alarm() == 2
+    assert of_one_kind.examples()
+
+
 def test_every_rate_and_area_has_an_interval_around_it(of_test: Evaluation) -> None:
     summary, intervals = of_test.summary(), of_test.intervals(200)
     counted = {"threshold", *(name for name in CONTRACT if name.endswith(("positives", "negatives")))}
