@@ -180,13 +180,12 @@ def scan_recording(arguments: argparse.Namespace) -> None:
         from serve.scan import clock, scan, write
     except ModuleNotFoundError as error:
         raise InputError(f"reading recordings needs {error.name}, which requirements-recordings.txt brings") from None
-    lead = int(arguments.lead) if (arguments.lead or "").isdecimal() else arguments.lead
     form = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(total=1, bar_format=form, disable=True if arguments.quiet else None, file=sys.stderr) as bar:
         scanned = scan(
             detector,
             arguments.recording,
-            lead,
+            arguments.lead,
             arguments.rate,
             arguments.alpha,
             adaptive=not arguments.fixed,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+
 from ecg.exceptions import InputError
 from ecg.recordings.classes import NAMES, UNLABELLED
 from ecg.recordings.settings import Cutting
@@ -46,6 +48,10 @@ class Dataset:
     def class_key(self, label: int) -> str:
         """The class's name in a metric's: lower case, underscores."""
         return key(self.class_name(label))
+
+    def labelled(self, classes: np.ndarray) -> np.ndarray:
+        """Which of the beats of these classes somebody has labelled: bool of shape (n,)."""
+        return np.full(len(classes), True) if self.unlabelled is None else classes != self.unlabelled
 
     def segments_in(self, start: int, stop: int) -> tuple[str, ...]:
         """The names of the segments that samples `start` to `stop` (left out) touch, in their order, each once."""

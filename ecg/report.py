@@ -54,8 +54,7 @@ class Evaluation:
         """Score the beats, each by itself and all as one set, and check what explains the alarms."""
         verdicts, calibration = detector.score(beats.samples, details=True), detector.calibration
         p = verdicts.p_value
-        caught = verdicts.anomalous & (beats.classes != normal_class)
-        caught &= beats.classes != dataset.unlabelled
+        caught = verdicts.anomalous & (beats.classes != normal_class) & dataset.labelled(beats.classes)
         return cls(
             beats,
             verdicts,
@@ -73,7 +72,7 @@ class Evaluation:
     @cached_property
     def anomalous(self) -> np.ndarray:
         """Which beats are of another known class than the normal one: bool, shape (n_beats,)."""
-        return (self.beats.classes != self.normal_class) & (self.beats.classes != self.dataset.unlabelled)
+        return (self.beats.classes != self.normal_class) & self.dataset.labelled(self.beats.classes)
 
     @cached_property
     def normal(self) -> np.ndarray:

@@ -49,13 +49,11 @@ class Minutes:
     heart_rate : beats a minute, of the median RR interval
     alarms : how many
     beats : how many were scored
-    threshold : the median one that the scores met
     """
 
     heart_rate: np.ndarray
     alarms: np.ndarray
     beats: np.ndarray
-    threshold: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Scan:
         return np.flatnonzero(self.anomalous)
 
     def minutes(self) -> Minutes:
-        """Heart rate, alarms, beats and threshold of each minute."""
+        """Heart rate, alarms and beats of each minute."""
         count = max(int(np.ceil(self.duration / 60)), 1)
         of = np.minimum((self.seconds / 60).astype(int), count - 1)
         beats, alarms = np.bincount(of, minlength=count), np.bincount(of[self.anomalous], minlength=count)
@@ -114,7 +112,6 @@ class Scan:
             60 / _medians(self.rr_before[known], of[known], count),
             np.where(beats > 0, alarms, np.nan),
             beats.astype(float),
-            _medians(self.threshold, of, count),
         )
 
     def table(self, places: np.ndarray) -> Table:

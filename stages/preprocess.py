@@ -12,9 +12,8 @@ def main() -> None:
     settings = params.load()
     dataset, normal = settings.fetch.dataset, settings.preprocess.normal_class
     train, test = (beats.parse(read_bytes(path), path.name) for path in raw(dataset))
-    unlabelled = dataset_of(settings.fetch.model_dump()).unlabelled
     is_normal = train.classes == normal
-    is_anomalous = ~is_normal if unlabelled is None else ~is_normal & (train.classes != unlabelled)
+    is_anomalous = ~is_normal & dataset_of(settings.fetch.model_dump()).labelled(train.classes)
     if is_normal.sum() < 2:
         raise InputError(
             f"params.yaml: preprocess.normal_class is {normal}: {dataset}_TRAIN has {is_normal.sum()} such beats; "

@@ -116,8 +116,7 @@ def _tested(folder: Path, path: Path, stamp: Stamp) -> Tested:  # noqa: ARG001
         verdicts = detector(folder).score(found.samples)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    unlabelled = dataset(detector(folder)).unlabelled
-    known = np.ones(len(found), bool) if unlabelled is None else found.classes != unlabelled
+    known = dataset(detector(folder)).labelled(found.classes)
     return Tested(found, known & (found.classes != normal_class(folder)[0]), known, verdicts)
 
 

@@ -36,7 +36,7 @@ class Wanted:
     adaptive : whether the threshold follows slow change
     """
 
-    lead: int | str | None
+    lead: str | None
     rate: float | None
     alpha: float | None
     adaptive: bool
@@ -158,7 +158,7 @@ def _wanted(detector: Detector, alpha: float | None, dataset: Dataset) -> Wanted
     )
     # The calibration knows the threshold of its own alpha only; without one it would not be drawn.
     level = None if alpha == detector.calibration.alpha else alpha
-    return Wanted(int(lead) if lead.isdecimal() else lead or None, rate, level, adaptive)
+    return Wanted(lead or None, rate, level, adaptive)
 
 
 def _scanned(detector: Detector, files: Sequence[UploadedFile], wanted: Wanted) -> Scanned:
