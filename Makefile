@@ -5,16 +5,16 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # Neither what an experiment is doing, nor a figure that one compares experiments by, nor a parameter.
 FIGURES := development_auc|auc|average_precision|f1|false_positive_rate
-OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate)\.)
+OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate|recording)\.)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments verify serve dashboard test lint benchmark clean
+.PHONY: help install install-dev repro experiments verify serve dashboard test lint benchmark constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 install: $(VENV)/installed ## install what the pipeline needs into .venv
-install-dev: $(VENV)/installed-dev ## the same, with what testing and linting need
+install-dev: $(VENV)/installed-dev ## the same, with what the dashboard, testing and linting need
 
 repro: install ## install, then rebuild everything that is not up to date
 	dvc repro
@@ -26,21 +26,27 @@ verify: install ## rebuild all in a temporary clone of the last commit and compa
 	python -m benchmarks.verify $(VERIFY)
 
 serve: install ## start the HTTP service at port PORT (8000)
-	python -m serve
+	ecg serve
 
-dashboard: $(VENV)/installed-dashboard ## start the dashboard
-	streamlit run serve/dashboard/app.py
+dashboard: install-dev ## start the dashboard
+	ecg dashboard
 
 test: install-dev ## install, then run the tests
 	python -m pytest
 
-lint: install-dev ## format check, linter, type checker
+lint: install-dev ## format check, linter, arrows between rooms, type checker, Dockerfile
 	ruff format --check .
 	ruff check .
+	lint-imports --no-cache
 	mypy
+	hadolint Dockerfile
 
 benchmark: install-dev ## print the pipeline's speed and memory, as ratios taken in one run
 	python -m benchmarks.speed
+
+constraints: $(VENV)/bin/uv ## pin what is new in pyproject.toml and requirements.txt, and keep the pins that are there
+	grep -v '^-' requirements.txt | UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal \
+		--python-version 3.11 --all-extras --no-annotate --output-file constraints.txt pyproject.toml - $(CONSTRAINTS)
 
 clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots
@@ -50,16 +56,16 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
+$(VENV)/bin/uv: | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+
 # The stamps say that an installation went through to its end; an interrupted one is taken up again.
-$(VENV)/installed: requirements.txt requirements-recordings.txt requirements-serve.txt constraints.txt | $(VENV)/bin/python
+REQUIREMENTS := requirements.txt constraints.txt pyproject.toml
+
+$(VENV)/installed: $(REQUIREMENTS) | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dashboard: requirements-dashboard.txt $(VENV)/installed
-	python -m pip install --quiet --disable-pip-version-check -r requirements-dashboard.txt
-	touch $@
-
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt requirements-recordings.txt requirements-serve.txt \
-		requirements-dashboard.txt constraints.txt | $(VENV)/bin/python
-	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $(VENV)/installed $(VENV)/installed-dashboard $@
+$(VENV)/installed-dev: $(REQUIREMENTS) | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dashboard,dev]'
+	touch $(VENV)/installed $@

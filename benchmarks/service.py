@@ -7,24 +7,33 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
 def served(folder: Path, python: str = sys.executable, **variables: str) -> Iterator[tuple[str, int]]:
-    """Start `python -m serve` in a folder; its address and its process's number, once it is ready."""
+    """Start `ecg serve` in a folder; its address and its process's number, once it is ready."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command, environment = [python, "-m", "serve", "--port", str(port)], os.environ | variables
-    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as process:
+    command = [python, "-m", "ecg", "serve", "--port", str(port)]
+    with started(command, f"{address}/health/ready", folder, **variables) as process:
+        yield address, process
+
+
+@contextmanager
+def started(command: Sequence[str], ready: str, folder: Path, **variables: str) -> Iterator[int]:
+    """Start a server in a folder; its process's number, once it answers at the address `ready`."""
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         try:
-            while not _ready(address):
+            while not _answers(ready):
                 if process.poll() is not None:
-                    sys.exit(f"the service does not start: {' '.join(command)}")
+                    sys.exit(f"this does not start: {' '.join(command)}")
                 time.sleep(0.02)
-            yield address, process.pid
+            yield process.pid
         finally:
             process.terminate()
 
@@ -43,9 +52,9 @@ def post(address: str, body: bytes, kind: str) -> bytes:
         return bytes(answer.read())
 
 
-def _ready(address: str) -> bool:
+def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{address}/health/ready") as answer:  # noqa: S310
+        with urllib.request.urlopen(address) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except urllib.error.URLError:
         return False
