@@ -1,26 +1,57 @@
 """Detect anomalous heartbeats with an autoencoder that has seen normal ones only.
 
-beats, datasets, sources   what a beat is, what is known of a dataset, where beats come from
-recordings                 from an ECG to its beats, with their times
-scaling, augmentation      the space that models work in, and how normal beats are varied for training
-layers, models, training   the autoencoders and their cross-fitted training
-export                     from a trained ensemble to the ONNX file that ships
-errors, thresholds         from errors on held-out beats to the calibration that ships, by one of several methods
-calibration, detector      what ships: beats in; scores, p-values and verdicts out
-tables, parquet            beats in files of other people's, and verdicts into files, in blocks
-stream, explanation        thresholds that follow drift; why a beat has its score
-metrics, reliability       how well scores tell beats apart, and whether thresholds keep their promise
-report, figures, drawing   what the evaluation says and draws
-provenance, card           what made a model, and what came of it; the same for people
-params, schema, files      what comes in is checked, what goes out is whole; exceptions has the error that people see
+What `__all__` names may be relied on; all else may move. The rooms, each of which imports from those before it alone:
 
-Only augmentation, layers, the architectures under models, training and export import torch.
+data         what a beat is, what is known of a dataset, where beats come from
+recordings   from an ECG to its beats
+models       the autoencoders, one file per architecture
+training     cross-fitted fitting, augmentation, scaling, export; with models, the only rooms that import torch
+detector     what ships: model, calibration, thresholds, verdicts, streams, explanations, tables of beats
+evaluation   metrics, reliability, report, figures, model card, provenance
+scanning     a recording to its alarms
+service      the HTTP service
+dashboard    the Streamlit pages
+cli          the command line
+
+params and schema check what comes in, files writes what goes out, exceptions has the error that people see.
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
-# Floating-point sums depend on the order that a processor's vector units add in. These settings hold torch to one order
-# on every x86-64 machine; they count only if they stand before torch is first imported, hence here.
-os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
-os.environ["MKL_CBWR"] = "COMPATIBLE"
-os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+if TYPE_CHECKING:
+    from ecg.detector.detector import Detector
+    from ecg.detector.explanation import Explanation
+    from ecg.detector.stream import Stream
+    from ecg.detector.verdicts import Details, Verdicts
+    from ecg.exceptions import BeatError, InputError
+    from ecg.scanning.records import Scan
+    from ecg.scanning.scan import scan
+
+__all__ = ["BeatError", "Details", "Detector", "Explanation", "InputError", "Scan", "Stream", "Verdicts", "scan"]
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would keep a diary of each model that it opens
+
+_PLACES = {
+    "BeatError": "ecg.exceptions",
+    "Details": "ecg.detector.verdicts",
+    "Detector": "ecg.detector.detector",
+    "Explanation": "ecg.detector.explanation",
+    "InputError": "ecg.exceptions",
+    "Scan": "ecg.scanning.records",
+    "Stream": "ecg.detector.stream",
+    "Verdicts": "ecg.detector.verdicts",
+    "scan": "ecg.scanning.scan",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What is public, imported when it is first asked for: `import ecg` brings nothing else along."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'ecg' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,18 +59,23 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its place at `path` when the block ends; if the block fails, nothing is left of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+    """A file to write that takes its place at `path` when the block ends; if the block fails, nothing is left of it.
+
+    An OSError names `path`, not the file that is written first, and also where a full disk does not say which file.
+    """
+    partial = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         with os.fdopen(handle, "wb") as file:
             yield file
         os.chmod(partial, 0o644)  # mkstemp's own mode shuts everybody else out
         os.replace(partial, path)
     except BaseException as error:
-        os.unlink(partial)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file it has no room for
+        if partial is not None:
+            os.unlink(partial)
+        if isinstance(error, OSError) and str(error.filename or PARTIAL).endswith(PARTIAL):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
@@ -78,6 +83,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
     with replacing(path) as file:
         file.write(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Put each content at its path, all or none: until all are written, the old files stay as they are."""
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(replacing(path))
+            file.write(content)
+            file.flush()  # a full disk should be noticed before any file takes its place
 
 
 def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:

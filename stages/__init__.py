@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ecg.exceptions import InputError
+from ecg.exceptions import InputError, reported
 from ecg.files import PARTIAL
 
 RAW = Path("data/raw")
@@ -15,7 +15,8 @@ PROCESSED = Path("data/processed")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
-LOCK = Path(".dvc/tmp/stages.lock")
+DVC = Path(".dvc")
+LOCK = DVC / "tmp" / "stages.lock"
 
 
 def raw(dataset: str) -> tuple[Path, Path]:
@@ -30,20 +31,20 @@ def timetable(dataset: str) -> Path:
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage; what the user can mend becomes a message and exit status 1, not a traceback."""
-    try:
+    with reported():
+        if not DVC.is_dir():
+            raise InputError(f"{Path.cwd()} is not the root of the repository: run the stages from there")
         with _alone():
             for folder in (RAW, PROCESSED, MODELS, METRICS, PLOTS):
                 for partial in folder.glob(f".*{PARTIAL}"):  # of a stage that was killed while it wrote
                     partial.unlink()
             main()
-    except (InputError, OSError) as error:  # of the system's errors, a full disk or a read-only folder
-        sys.exit(f"error: {error}")
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     """Let no other stage run here: one outlives DVC if that is killed, and would write into the next one's files."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    LOCK.parent.mkdir(exist_ok=True)
     lock = FileLock(LOCK)
     try:
         lock.acquire(blocking=False)

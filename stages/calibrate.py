@@ -4,16 +4,19 @@ import sys
 
 import numpy as np
 
-from ecg import beats, params, thresholds
-from ecg.detector import CALIBRATION, Model
-from ecg.errors import Errors
+from ecg import params
+from ecg.data import beats
+from ecg.data.training_errors import TrainingErrors
+from ecg.detector import thresholds
+from ecg.detector.detector import CALIBRATION
+from ecg.detector.model import Model
 from ecg.files import write_json
 from stages import METRICS, MODELS, PROCESSED, run
 
 
 def main() -> None:
     settings = params.load().calibrate
-    errors, model = Errors.load(MODELS / "errors.csv"), Model.load(MODELS)
+    errors, model = TrainingErrors.load(MODELS / "errors.csv"), Model.load(MODELS)
     labelled = settings.method in thresholds.LABELLED
     anomalous = model.scores(beats.load(PROCESSED / "development.npz").samples) if labelled else None
     calibration = thresholds.calibrate(errors, settings, model.sha256, anomalous)

@@ -2,23 +2,29 @@
 
 import sys
 
-from ecg import beats, models, params, sources
-from ecg.datasets import known
+from ecg import params
+from ecg.data import beats, sources, times
+from ecg.data.datasets import known
 from ecg.exceptions import InputError
+from ecg.files import write_together
 from ecg.params import Fetch
-from ecg.recordings import times
 from stages import RAW, raw, run, timetable
 
 
 def main() -> None:
-    settings = params.load()
-    models.check_section(settings.train.model, settings.models)  # a slip there shall not wait for the download
-    bring = {"archive": from_archive, "recording": from_recording}
-    bring[settings.fetch.source](settings.fetch)
+    fetch = params.load().fetch
+    if fetch.source == "archive":
+        from_archive(fetch)
+    else:
+        from_recording(fetch)
+        overrides = params.overrides(params.read(params.PARAMS))
+        told = ", ".join(f"{name} {value}" for name, value in overrides.items())
+        print(f"{fetch.dataset}: settings of a recording (params.yaml, recording.overrides): {told or 'none'}")
 
 
 def from_archive(fetch: Fetch) -> None:
-    source = sources.fetch(fetch.dataset, fetch.sources, RAW)
+    places = [sources.located(source, fetch.folder) for source in fetch.sources]
+    source = sources.fetch(fetch.dataset, places, RAW)
     times.save_none(timetable(fetch.dataset))
     print(f"{fetch.dataset}: from {source}")
     if known(fetch.dataset).hashes is None:
@@ -30,8 +36,12 @@ def from_recording(fetch: Fetch) -> None:
 
     if known(fetch.dataset).hashes is not None:
         raise InputError(f"params.yaml: fetch.dataset is {fetch.dataset}, another's name; give your recording its own")
-    parts = patient.parted(fetch.recording)
-    sources.write(raw(fetch.dataset), [beats.canonical(part) for part in (parts.train, parts.test)])
+    recording = fetch.recording
+    if recording.path is not None:
+        recording = recording.model_copy(update={"path": sources.located(recording.path, fetch.folder)})
+    parts = patient.parted(recording)
+    train, test = raw(fetch.dataset)
+    write_together({train: beats.canonical(parts.train), test: beats.canonical(parts.test)})
     times.save(timetable(fetch.dataset), parts.train, parts.test, parts.cut)
     print("\n".join(f"{fetch.dataset}: {line}" for line in parts.told))
 

@@ -1,10 +1,11 @@
 """Split the raw beats into what training, development and evaluation may see, and fit the scaling on the first."""
 
-from ecg import beats, params
-from ecg.datasets import dataset_of
+from ecg import params
+from ecg.data import beats
+from ecg.data.datasets import dataset_of
 from ecg.exceptions import InputError
 from ecg.files import read_bytes
-from ecg.scaling import Scaling
+from ecg.training.scaling import Scaling
 from stages import PROCESSED, raw, run
 
 
@@ -13,7 +14,7 @@ def main() -> None:
     dataset, normal = settings.fetch.dataset, settings.preprocess.normal_class
     train, test = (beats.parse(read_bytes(path), path.name) for path in raw(dataset))
     is_normal = train.classes == normal
-    is_anomalous = ~is_normal & dataset_of(settings.fetch.model_dump()).labelled(train.classes)
+    is_anomalous = dataset_of(settings.fetch.model_dump()).anomalous(train.classes, normal)
     if is_normal.sum() < 2:
         raise InputError(
             f"params.yaml: preprocess.normal_class is {normal}: {dataset}_TRAIN has {is_normal.sum()} such beats; "

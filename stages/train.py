@@ -4,15 +4,16 @@ import json
 from functools import partial
 
 from dvclive import Live  # type: ignore[attr-defined]
-from safetensors.torch import save
 
-from ecg import beats, models, params, training
-from ecg.datasets import remembered
-from ecg.errors import Errors
-from ecg.export import to_onnx
+from ecg import models, params
+from ecg.data import beats
+from ecg.data.datasets import remembered
+from ecg.data.training_errors import TrainingErrors
 from ecg.files import read_bytes, rounded, sha256, write_bytes
 from ecg.params import Params
-from ecg.scaling import Scaling
+from ecg.training import fitting
+from ecg.training.export import to_onnx, weights
+from ecg.training.scaling import Scaling
 from stages import METRICS, MODELS, PROCESSED, run
 
 INPUTS = ("fit.npz", "scaling.npz")
@@ -24,20 +25,20 @@ def main() -> None:
     build = partial(models.build, settings.train.model, settings.models)
     with Live(str(METRICS / "train"), save_dvc_exp=False, dvcyaml=False) as live:
 
-        def follow(epoch: int, losses: training.Losses) -> None:
+        def follow(epoch: int, losses: fitting.Losses) -> None:
             live.step = epoch
             for kind, loss in losses.items():
                 live.log_metric(f"loss/{kind}", rounded(loss))
             live.next_step()
 
-        fit = training.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train, follow)
+        fit = fitting.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train, follow)
         live.summary |= rounded(summary(fit))
     write_bytes(MODELS / "autoencoder.onnx", to_onnx(fit.ensemble, normal, facts(settings)))
-    write_bytes(MODELS / "autoencoder.safetensors", save(fit.ensemble.state_dict()))
-    Errors(fit.fold, fit.fitted_error, fit.held_out_error).save(MODELS / "errors.csv")
+    write_bytes(MODELS / "autoencoder.safetensors", weights(fit.ensemble))
+    TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error).save(MODELS / "errors.csv")
 
 
-def summary(fit: training.Fit) -> dict[str, float]:
+def summary(fit: fitting.Fit) -> dict[str, float]:
     """The shipped model's size and its mean error on normal training beats."""
     record: dict[str, float] = {"parameters": sum(p.numel() for p in fit.ensemble.parameters())}
     record["fitted_error"] = float(fit.fitted_error.mean())

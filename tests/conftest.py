@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,30 +16,24 @@ import pytest
 import yaml
 from filelock import FileLock
 from hypothesis import settings
-from threadpoolctl import threadpool_limits
 
-from ecg import beats, models, params, sources, thresholds, training
-from ecg.beats import Beats
-from ecg.datasets import known
-from ecg.detector import CALIBRATION, MODEL, Detector, Model
-from ecg.errors import Errors
-from ecg.export import to_onnx
+from ecg import models, params
+from ecg.data import beats, sources
+from ecg.data.beats import Beats
+from ecg.data.datasets import known
+from ecg.data.training_errors import TrainingErrors
+from ecg.detector import thresholds
+from ecg.detector.detector import CALIBRATION, Detector
+from ecg.detector.model import MODEL, Model
+from ecg.evaluation.provenance import Provenance
 from ecg.files import sha256
-from ecg.params import Calibrate, Params
-from ecg.provenance import Provenance
-from ecg.recordings.settings import Recording
-from ecg.scaling import Scaling
+from ecg.params import Calibrate, Params, Recording
+from ecg.training import fitting
+from ecg.training.export import to_onnx
+from ecg.training.scaling import Scaling
 
 ROOT = Path(__file__).parents[1]
 FACTS = {"dataset": "ECG5000"}  # in the model's metadata
-DECIDE_NOTHING = {  # modules that a stage need not depend on: whether it runs, they decide, not what it makes
-    "ecg/exceptions.py",
-    "ecg/params.py",
-    "ecg/recordings/__init__.py",
-    "ecg/recordings/settings.py",
-    "ecg/schema.py",
-    "stages/__init__.py",
-}
 STAGES = ["fetch", "preprocess", "train", "calibrate", "evaluate"]
 
 # A deadline in seconds would test the machine. Where the suite decides on a change, it tries the same cases every time.
@@ -59,6 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def committed() -> Params:
     return params.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def committed_for_recordings() -> Params:
+    record = params.read(ROOT / "params.yaml")
+    record["fetch"]["source"] = "recording"
+    return params.parse(record, "params.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -94,21 +95,21 @@ def scaling(samples: np.ndarray, kind: str) -> Scaling:
 
 
 @pytest.fixture(scope="session")
-def fit(normal: np.ndarray, committed: Params) -> training.Fit:
+def fit(normal: np.ndarray, committed: Params) -> fitting.Fit:
     """Five cross-fitted members, standardised, after a few epochs."""
     settings = committed.train.model_copy(update={"epochs": 8})
     build = partial(models.build, "dense", committed.models | {"dense": {"hidden": [64], "latent": 8, "noise": 0.0}})
-    return training.fit(normal, scaling(normal, "standard"), build, settings)
+    return fitting.fit(normal, scaling(normal, "standard"), build, settings)
 
 
 @pytest.fixture(scope="session")
-def onnx_model(fit: training.Fit, normal: np.ndarray) -> bytes:
+def onnx_model(fit: fitting.Fit, normal: np.ndarray) -> bytes:
     return to_onnx(fit.ensemble, normal, FACTS)
 
 
 @pytest.fixture(scope="session")
-def errors(fit: training.Fit) -> Errors:
-    return Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+def errors(fit: fitting.Fit) -> TrainingErrors:
+    return TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error)
 
 
 def assert_drawn_alike_whatever_matplotlib_is_set_to(draw: Callable[[Path], None], folder: Path) -> None:
@@ -124,17 +125,17 @@ def calibrating(**changes: object) -> Calibrate:
 
 
 @pytest.fixture(scope="session")
-def detector(onnx_model: bytes, errors: Errors) -> Detector:
+def detector(onnx_model: bytes, errors: TrainingErrors) -> Detector:
     model = Model(onnx_model)
     return Detector(model, thresholds.calibrate(errors, calibrating(), model.sha256))
 
 
-def write_calibration(folder: Path, model: bytes, errors: Errors, **changes: object) -> None:
+def write_calibration(folder: Path, model: bytes, errors: TrainingErrors, **changes: object) -> None:
     thresholds.calibrate(errors, calibrating(**changes), sha256(model)).save(folder / "calibration.json")
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, onnx_model: bytes, errors: Errors) -> Path:
+def shipped(tmp_path: Path, onnx_model: bytes, errors: TrainingErrors) -> Path:
     """A folder with a model and its calibration."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -265,10 +266,3 @@ def mitdb() -> Path:
 def recording() -> Recording:
     """How a recording is read and cut, as committed."""
     return params.load(ROOT / "params.yaml").fetch.recording
-
-
-@pytest.fixture(scope="session")
-def one_thread() -> Iterator[None]:
-    """Linear algebra in one thread: with several, tests side by side wait for each other, ten times as long."""
-    with threadpool_limits(1, user_api="blas"):
-        yield

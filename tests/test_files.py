@@ -24,6 +24,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_names_the_file_that_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        files.write_bytes(tmp_path / "taken", b"new")
+    assert str(refused.value) == f"[Errno 21] Is a directory: '{tmp_path / 'taken'}'"
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+def test_of_files_that_belong_together_all_are_written_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    files.write_together(dict.fromkeys(paths, b"old"))
+    with pytest.raises(TypeError):
+        files.write_together({paths[0]: b"new", paths[1]: b"new", paths[2]: "text"})
+    assert [path.read_bytes() for path in paths] == [b"old"] * 3
+    assert sorted(tmp_path.iterdir()) == paths
+    files.write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"new"] * 3
+
+
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_nine_digits_bring_a_float32_back(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
     folder = tmp_path_factory.mktemp("files")

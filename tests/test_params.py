@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +131,88 @@ def test_a_chosen_architecture_without_a_section_is_told(record: dict[str, Any],
     assert "params.yaml: models.lstm is missing; train.model asks for it" in refusal(record, tmp_path)
 
 
-@pytest.mark.parametrize("source", params.SOURCES)
-def test_every_architecture_has_a_section_that_it_accepts(source: params.Source) -> None:
-    sections = params.parse(params.read(ROOT / "params.yaml", source), "params.yaml").models
-    assert set(models.names()) == set(sections) == {"conv1d", "dense", "lstm", "vae"}
+@pytest.mark.parametrize("source", ["archive", "recording"])
+def test_every_architecture_has_a_section_that_it_accepts(record: dict[str, Any], source: str) -> None:
+    record["fetch"]["source"] = source
+    sections = params.parse(record, "params.yaml").models
+    assert set(models.names()) == set(sections) == set(params.ARCHITECTURES) == {"conv1d", "dense", "lstm", "vae"}
     for name in models.names():
-        models.check_section(name, sections)
+        models.build(name, sections, 1, 140)
+
+
+def parsed(record: dict[str, Any], source: str) -> params.Params:
+    return params.parse(record | {"fetch": record["fetch"] | {"source": source}}, "params.yaml")
+
+
+def test_overrides_count_for_a_recording_and_for_nothing_else(record: dict[str, Any]) -> None:
+    record["recording"]["overrides"] = {"train": {"warp": 0.5}, "models": {"dense": {"latent": 4}}}
+    archive, recording = parsed(record, "archive"), parsed(record, "recording")
+    assert archive == parsed(record | {"recording": {"overrides": {}}}, "archive")
+    assert (archive.train.warp, recording.train.warp) == (record["train"]["warp"], 0.5)
+    assert recording.models["dense"] == record["models"]["dense"] | {"latent": 4}
+    assert recording.train.model_copy(update={"warp": archive.train.warp}) == archive.train
+    assert params.overrides(record) == {"train.warp": 0.5, "models.dense.latent": 4}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"train": {"warp": 7}}, "params.yaml, with recording.overrides: train.warp is 7"),
+        ({"train": {"wrap": 0.1}}, "params.yaml, with recording.overrides: train.wrap is not a known parameter"),
+        ({"models": {"dense": {"latent": 0}}}, "params.yaml, with recording.overrides: models.dense: latent is 0"),
+        ({"train": {"model": "gru"}}, "params.yaml, with recording.overrides: train.model is 'gru'"),
+        ({"fetch": {"dataset": "mine"}}, "recording.overrides.fetch"),
+        ({"train": 3}, "recording.overrides.train is 3"),
+        (None, "recording.overrides is None"),
+    ],
+)
+@pytest.mark.parametrize("source", ["archive", "recording"])
+def test_a_wrong_override_is_told_with_its_place_whatever_the_source(
+    record: dict[str, Any], overrides: Any, told: str, source: str
+) -> None:
+    record["recording"]["overrides"] = overrides
+    with pytest.raises(InputError) as refused:
+        parsed(record, source)
+    assert str(refused.value).startswith("params.yaml")
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["archiv", None, ["archive"], 3])
+def test_a_source_that_there_is_not_is_told_once(record: dict[str, Any], source: Any) -> None:
+    with pytest.raises(InputError, match=r"fetch\.source is .*'archive' or 'recording'") as refused:
+        parsed(record, source)
+    assert "\n" not in str(refused.value)
+
+
+def test_checking_an_architecture_imports_no_torch() -> None:
+    code = "import sys; from ecg import params; params.load(); print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert told == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("minutes", 0), ("rate", -1), ("lead", -1), ("annotations", "../atr"), ("annotations", ""), ("path", 3)],
+)
+def test_a_wrong_value_of_a_recording_is_told(record: dict[str, Any], name: str, value: object) -> None:
+    record["fetch"]["recording"][name] = value
+    with pytest.raises(InputError, match=rf"fetch\.recording\.{name}"):
+        parsed(record, "archive")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("highpass", 0),
+        ("lowpass", 10),
+        ("segmentation", "beat"),
+        ("window", [0.1]),
+        ("window", [-0.1, 0.4]),
+        ("length", 8),
+        ("width", 3),
+    ],
+)
+def test_a_wrong_way_of_cutting_is_told(record: dict[str, Any], name: str, value: object) -> None:
+    record["fetch"]["recording"]["beats"][name] = value
+    with pytest.raises(InputError, match=rf"fetch\.recording\.beats\.{name}"):
+        parsed(record, "archive")

@@ -31,7 +31,7 @@ def test_what_else_the_readme_shows_runs(clone: Path, run: Run, mark: str) -> No
 
 def test_a_recording_is_scanned_as_the_readme_says(clone: Path, run: Run, toy: np.ndarray) -> None:
     np.savetxt(clone / "ecg.csv", toy, "%.5f", header="II", comments="")
-    assert run(clone, "python", "-c", code_in_readme("serve.scan")).startswith("[")
+    assert run(clone, "python", "-c", code_in_readme("scanned = scan(")).startswith("[")
     (clone / "ecg.csv").unlink()
 
 

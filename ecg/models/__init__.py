@@ -2,7 +2,8 @@
 
 A file `ecg/models/<name>.py` defines two classes:
 
-Params       the architecture's section of params.yaml (`models.<name>`), an `ecg.schema.Strict`
+Params       the architecture's section of params.yaml (`models.<name>`), an `ecg.schema.Strict`. Those of the
+             architectures that come with the project stand in `ecg.params`, where they are checked without torch
 Autoencoder  `Autoencoder(members, length, params)`, an nn.Module that holds all members of an ensemble and runs them as
              one batched computation: beats of shape (K, B, L) in, or (1, B, L) if all members shall see the same ones;
              reconstructions of shape (K, B, L) out. The first dimension of every parameter is the member.
@@ -10,7 +11,7 @@ Autoencoder  `Autoencoder(members, length, params)`, an nn.Module that holds all
 If a beat shall pay for more than its reconstruction, the second of two outputs says how much: a penalty of shape
 (K, B, 1), which is added to the squared error at each of the beat's steps, in the loss and in the score.
 
-`ecg.layers` has layers to build from. Importing this package does not import torch; building a model does.
+`ecg.models.layers` has layers to build from. Importing this package does not import torch; building a model does.
 """
 
 import importlib
@@ -27,36 +28,29 @@ if TYPE_CHECKING:
 
 def names() -> list[str]:
     """The architectures that there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "layers")
 
 
-def check_name(name: str, sections: Mapping[str, Any]) -> None:
-    """InputError if there is no architecture of this name, or no section for it.
+def build(name: str, sections: Mapping[str, Any], members: int, length: int) -> "nn.Module":
+    """A new, untrained autoencoder.
 
-    `name` is params.yaml's `train.model`, `sections` its `models`.
+    Parameters
+    ----------
+    name : of the architecture (params.yaml, train.model)
+    sections : the section of each architecture (params.yaml, models)
+    members : how many autoencoders it holds
+    length : samples in a beat
+
+    Raises
+    ------
+    InputError
+        if there is no such architecture, or if its section is missing or wrong.
     """
     if name not in names():
         raise InputError(f"params.yaml: train.model is {name!r}: it should be one of {', '.join(names())}")
     if name not in sections:
         raise InputError(f"params.yaml: models.{name} is missing; train.model asks for it")
-
-
-def check_section(name: str, sections: Mapping[str, Any]) -> Strict:
-    """The section of the architecture `name`, checked; InputError tells what is wrong in it."""
-    check_name(name, sections)
-    params: Strict = check(_architecture(name).Params, sections[name], f"params.yaml: models.{name}")
-    return params
-
-
-def build(name: str, sections: Mapping[str, Any], members: int, length: int) -> "nn.Module":
-    """A new, untrained autoencoder of `members` members for beats of `length` samples.
-
-    InputError if there is no such architecture, or if its section is missing or wrong.
-    """
-    params = check_section(name, sections)
-    autoencoder: nn.Module = _architecture(name).Autoencoder(members, length, params)
+    architecture: Any = importlib.import_module(f"{__name__}.{name}")
+    params: Strict = check(architecture.Params, sections[name], f"params.yaml: models.{name}")
+    autoencoder: nn.Module = architecture.Autoencoder(members, length, params)
     return autoencoder
-
-
-def _architecture(name: str) -> Any:
-    return importlib.import_module(f"{__name__}.{name}")

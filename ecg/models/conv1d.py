@@ -6,27 +6,13 @@ checkerboard artifacts").
 """
 
 from itertools import pairwise
-from typing import Annotated
 
 import torch
-from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from ecg import layers
-from ecg.layers import Affine, Convolution, Size
-from ecg.schema import Strict
-
-
-def _odd(kernel: int) -> int:
-    if kernel % 2 == 0:
-        raise ValueError("it should be odd, so that it has a centre")
-    return kernel
-
-
-class Params(Strict):
-    channels: Annotated[list[Size], Field(min_length=1)]  # of each layer, from the beat inwards
-    kernel: Annotated[Size, AfterValidator(_odd)]
-    latent: Size
+from ecg.models import layers
+from ecg.models.layers import Affine, Convolution
+from ecg.params import Conv1d as Params
 
 
 class Autoencoder(nn.Module):

@@ -5,20 +5,11 @@ pretraining left out, as is usual since. Vincent et al. 2008, "Extracting and co
 autoencoders".
 """
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ecg.layers import Size, Stack
-from ecg.schema import Strict
-
-
-class Params(Strict):
-    hidden: list[Size]  # sizes from the beat inwards; the decoder mirrors them
-    latent: Size
-    noise: Annotated[float, Field(ge=0)]  # standard deviation of what is added to a beat that is to be reconstructed
+from ecg.models.layers import Stack
+from ecg.params import Dense as Params
 
 
 class Autoencoder(nn.Module):

@@ -8,14 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ecg.exceptions import InputError
-from ecg.layers import Affine, Size
-from ecg.schema import Strict
-
-
-class Params(Strict):
-    hidden: Size  # units of the encoder, and of the decoder
-    patch: Size  # consecutive samples that make one step of the sequence
-    latent: Size
+from ecg.models.layers import Affine
+from ecg.params import Lstm as Params
 
 
 class Cell(nn.Module):

@@ -5,21 +5,11 @@ Kingma & Welling 2014, "Auto-encoding variational Bayes"; Higgins et al. 2017, "
 error plus beta / L times the divergence.
 """
 
-from typing import Annotated, Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ecg.layers import Size, Stack
-from ecg.schema import Strict
-
-
-class Params(Strict):
-    hidden: Annotated[list[Size], Field(min_length=1)]  # sizes from the beat inwards; the decoder mirrors them
-    latent: Size
-    beta: Annotated[float, Field(ge=0)]  # weight of the divergence from the standard normal distribution
-    score: Literal["error", "elbo"]  # of the code's mean: its reconstruction error, or its negative ELBO
+from ecg.models.layers import Stack
+from ecg.params import Vae as Params
 
 
 class Autoencoder(nn.Module):

@@ -1,11 +1,10 @@
 """From a recording to its beats: WFDB, EDF, CSV or NumPy in; beats of equal length, their times and classes out.
 
-settings   what params.yaml may say of it, and what a model remembers of it
-reading    one lead of a file or of a record on PhysioNet, as samples and annotations
-signals    the lead filtered, its R peaks, and the stretches that are no ECG
-cutting    beats from the lead, by one of several segmentations
-classes    a cardiologist's annotations as classes of the AAMI
-patient    the beats of one's own normal, and the rest to test
+reading   one lead of a file or of a record on PhysioNet, as samples and annotations
+signals   the lead filtered, its R peaks, and the stretches that are no ECG
+cutting   beats from the lead, by one of several segmentations
+classes   a cardiologist's annotations as classes of the AAMI
+patient   the beats of one's own normal, and the rest to test
 
-What fetch and `serve.scan` share. The reading needs requirements-recordings.txt.
+What fetch and `ecg.scanning` share. It needs the extra `recordings`.
 """

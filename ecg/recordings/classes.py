@@ -1,12 +1,12 @@
-"""Annotated beats as the five classes of ANSI/AAMI EC57: N, S, V, F, Q."""
+"""Annotated beats as classes of the AAMI (`ecg.data.aami`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-UNLABELLED, NORMAL = 0, 1
-NAMES: Mapping[int, str] = {UNLABELLED: "unlabelled", NORMAL: "N", 2: "S", 3: "V", 4: "F", 5: "Q"}
+from ecg.data.aami import UNLABELLED
+
 TOLERANCE = 0.15  # seconds between an annotation and a detected R peak that are the same beat (EC57)
 
 # The WFDB code of each kind of beat. Bundle branch block and escape beats count as normal, paced ones as unclassified.

@@ -1,13 +1,14 @@
 """Beats of equal length from a lead, z-normalised, each with its time, its RR intervals and its quality."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import median_filter
 
+from ecg.data.times import Times
 from ecg.exceptions import InputError
-from ecg.recordings.settings import Cutting
+from ecg.params import Cutting
 from ecg.recordings.signals import RATE, Signal, touching
 
 FEWEST = 50  # usable beats that a recording must have
@@ -16,25 +17,13 @@ BLOCK = 4096  # beats cut at a time
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Beats that were cut from a lead.
+class Cut(Times):
+    """Beats that were cut from a lead, and their times.
 
     samples : float32 ndarray of shape (n, L), each of mean 0 and standard deviation 1
-    seconds : float ndarray of shape (n,), when the R peak is
-    rr_before, rr_after : float ndarrays of shape (n,), seconds to the R peaks before and after; NaN where there is none
-    quality : float ndarray of shape (n,), 0 to 1 (`ecg.recordings.signals.Signal`)
     """
 
     samples: np.ndarray
-    seconds: np.ndarray
-    rr_before: np.ndarray
-    rr_after: np.ndarray
-    quality: np.ndarray
-
-    @classmethod
-    def joined(cls, cuts: "list[Cut]") -> "Cut":
-        """All of them as one."""
-        return cls(*(np.concatenate([getattr(cut, field.name) for cut in cuts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True)
@@ -100,11 +89,11 @@ def cut(signal: Signal, plan: Plan, settings: Cutting) -> Iterator[Cut]:
         part = slice(first, first + BLOCK)
         of = plan.beats[part]
         yield Cut(
-            _resampled(signal.samples, plan.start[part], plan.stop[part], settings.length),
-            signal.seconds[of],
-            plan.rr_before[part],
-            plan.rr_after[part],
-            signal.quality[of],
+            seconds=signal.seconds[of],
+            rr_before=plan.rr_before[part],
+            rr_after=plan.rr_after[part],
+            quality=signal.quality[of],
+            samples=_resampled(signal.samples, plan.start[part], plan.stop[part], settings.length),
         )
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from ecg.beats import Beats
+from ecg.data.aami import NORMAL, UNLABELLED
+from ecg.data.beats import Beats
 from ecg.exceptions import InputError
-from ecg.recordings.classes import NORMAL, UNLABELLED, labels
+from ecg.params import Recording
+from ecg.recordings.classes import labels
 from ecg.recordings.cutting import Cut, Plan, cut
 from ecg.recordings.reading import opened
-from ecg.recordings.settings import Recording
 from ecg.recordings.signals import gone_through
 
 CORE = 0.5  # the share of beats that are taken for alike, so that almost as many may be abnormal

@@ -16,8 +16,8 @@ from scipy.ndimage import map_coordinates
 from scipy.signal import butter, sosfiltfilt
 
 from ecg.exceptions import InputError
+from ecg.params import Cutting
 from ecg.recordings.reading import Lead
-from ecg.recordings.settings import Cutting
 
 RATE = 250  # Hz, of the filtered lead, whatever the recording's
 BLOCK, MARGIN = 300, 10  # seconds worked on at a time, and what is looked at on both sides of them

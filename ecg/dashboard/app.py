@@ -1,0 +1,5 @@
+"""The script that Streamlit runs."""
+
+from ecg.dashboard.page import show
+
+show()

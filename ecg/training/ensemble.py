@@ -1,0 +1,51 @@
+"""The members of an ensemble with their scaling, as one module: what is trained, and what the ONNX file computes."""
+
+import torch
+from torch import Tensor, nn
+
+from ecg.training.scaling import Scaling
+
+
+class Ensemble(nn.Module):
+    """An autoencoder's K members with their scaling: raw beats in; reconstruction, step errors and scores out."""
+
+    def __init__(self, members: nn.Module, scaling: Scaling) -> None:
+        super().__init__()
+        self.members = members
+        self.filter = nn.Buffer(torch.from_numpy(scaling.filter))
+        self.mean = nn.Buffer(torch.from_numpy(scaling.mean))
+        self.deviation = nn.Buffer(torch.from_numpy(scaling.deviation))
+        # What changes nothing is left out of the model that ships.
+        self.filters, self.standardises = scaling.filters, scaling.standardises
+
+    def scaled(self, beats: Tensor) -> Tensor:
+        """Raw beats in the space that the members work in; any shape (..., L)."""
+        if self.filters:
+            beats = beats @ self.filter
+        return (beats - self.mean) / self.deviation if self.standardises else beats
+
+    def errors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What members leave of scaled beats, and the error at each step: `x` (K or 1, B, L) -> (K, B, L) both."""
+        output = self.members(x)
+        reconstruction, *penalty = output if isinstance(output, tuple) else (output,)
+        residual = x - reconstruction
+        return residual, sum(penalty, residual.square())
+
+    def member_errors(self, beats: Tensor) -> Tensor:
+        """Each member's mean error over a beat: raw beats (K, B, L), or (1, B, L) for all alike, -> (K, B)."""
+        _, step_error = self.errors(self.scaled(beats))
+        return step_error.mean(-1)
+
+    def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Raw beats (B, L) -> reconstruction in raw units (B, L), error at each step (B, L), scores (B,) and (B, K).
+
+        The first three are means over the members, of which the last has each one's own; a score is the mean error over
+        the steps. The reconstruction keeps what the filter takes out of a beat, so that the two differ by what the
+        members leave.
+        """
+        residual, member_step_error = self.errors(self.scaled(beats).unsqueeze(0))  # (K, B, L)
+        step_error = member_step_error.mean(0)  # (B, L)
+        residual = residual.mean(0)  # (B, L)
+        if self.standardises:
+            residual = residual * self.deviation
+        return beats - residual, step_error, step_error.mean(-1), member_step_error.mean(-1).transpose(0, 1)

@@ -1,0 +1,142 @@
+"""Benchmarks as people run them: processes in a clone, beside the pipeline that they measure."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
+
+from benchmarks import mistakes, seeds
+from ecg.data.beats import Beats
+from ecg.data.datasets import remembered
+from ecg.data.training_errors import TrainingErrors
+from ecg.exceptions import InputError
+from ecg.params import Params
+from ecg.training import fitting
+from ecg.training.export import to_onnx
+from tests.benchmarks.conftest import configure, prepare, ship, with_unlabelled
+from tests.conftest import Run, metrics_in, set_param
+
+EXPERIMENTS = [
+    ("baseline", 0.9, 0, 0.0),
+    ("branch_commit", 1.0, 1, 0.0),
+    ("branch_base", 0.8, 0, 0.01),
+]  # kind of row, AUC, seed, warp
+LOCK = Path(".dvc/tmp/stages.lock")  # which stages hold while they work
+
+
+def test_what_the_detector_gets_wrong_is_counted(clone: Path, run: Run) -> None:
+    told = run(clone, "python", "-m", "benchmarks.mistakes")
+    metrics = metrics_in(clone, "evaluate")
+    assert f"the AUC lacks {1 - metrics['auc']:.4f} to 1" in told
+    assert f"{metrics['false_positives']} false alarms" in told
+    assert sum(map(int, re.findall(r"(\d+) misses of", told))) == metrics["false_negatives"]
+
+
+def test_beats_that_nobody_has_labelled_are_no_mistakes(
+    tmp_path: Path,
+    fit: fitting.Fit,
+    normal: np.ndarray,
+    errors: TrainingErrors,
+    train: Beats,
+    test: Beats,
+    committed_for_recordings: Params,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recording = remembered(committed_for_recordings.fetch.recording.model_dump())
+    model = to_onnx(fit.ensemble, normal, {"dataset": "mine", "recording": json.dumps(recording)})
+
+    def printed(name: str, beats: Beats) -> str:
+        folder = prepare(tmp_path / name, train, beats, source="recording")
+        ship(folder, model, errors)
+        monkeypatch.chdir(folder)
+        mistakes.main()
+        return capsys.readouterr().out
+
+    labelled = printed("labelled", test)
+    assert " misses of 86: V" in labelled
+    assert printed("both", with_unlabelled(test)) == labelled
+    with pytest.raises(InputError, match="not both normal and anomalous"):
+        printed("normal", with_unlabelled(test.where(test.classes == 1)))
+
+
+def test_a_benchmark_runs_while_a_stage_is_at_work_and_leaves_its_files_alone(
+    clone: Path, environment: dict[str, str]
+) -> None:
+    """The stage that the lock stands for may be training, for a minute or an hour."""
+    half = clone / "models" / ".errors.csv.x.partial"
+    half.write_text("1")
+    (clone / "metrics" / "drift.csv").unlink()
+    configure(clone, drift={"streams": 2, "prevalences": [0.1]})
+    command = [sys.executable, "-m", "benchmarks.drift"]
+    with FileLock(clone / LOCK):
+        subprocess.run(command, cwd=clone, env=environment, capture_output=True, check=True, timeout=300)
+    assert (clone / "metrics" / "drift.csv").is_file()
+    assert half.read_text() == "1"
+    half.unlink()
+
+
+def test_elsewhere_a_benchmark_neither_waits_for_stages_nor_leaves_anything_but_says_where_to_run(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    root = Path(__file__).parents[2]
+    (tmp_path / LOCK).parent.mkdir(parents=True)
+    with FileLock(tmp_path / LOCK):
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.drift"],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: params.yaml is missing; run from the root of the repository\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / ".dvc"]
+
+
+def test_experiments_that_differ_in_what_a_recording_overrides_are_summarised_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "rev,typ,auc,train.seed,recording.overrides.train.warp\n"
+    table += "".join(f"{i},{kind},{auc},{seed},{warp}\n" for i, (kind, auc, seed, warp) in enumerate(EXPERIMENTS))
+    monkeypatch.setattr(seeds.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=table))
+    monkeypatch.setattr(sys, "argv", ["seeds", "auc"])
+    seeds.main()
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| as committed | 2 | 0.9500 ± 0.0707 |",
+        "| recording.overrides.train.warp=0.01 | 1 | 0.8000 |",
+    ]
+
+
+def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run: Run) -> None:
+    set_param(clone, "train", "epochs", 2)
+    assert "benchmarks/" not in run(clone, "dvc", "repro", "--dry")
+    path = clone / "benchmarks" / "params.yaml"
+    record = yaml.safe_load(path.read_text())
+    classical = {"nearest neighbour": {"kind": "knn", "scaling": "none", "size": 1}}
+    path.write_text(yaml.safe_dump(record | {"benchmark": {"seeds": 2, "classical": classical}}))
+    command = ["dvc", "repro", "--single-item", "benchmarks/dvc.yaml:benchmark"]
+    told = run(clone, *command)
+    assert "| nearest neighbour | 0.9932 ± 0.0000 |" in told
+    tables = [clone / "metrics" / "benchmark.csv", clone / "metrics" / "comparison.csv"]
+    before = [table.read_text() for table in tables]
+    benchmark, comparison = map(pd.read_csv, tables)
+    detectors = {"conv1d", "dense", "lstm", "vae", "nearest neighbour"}
+    assert set(zip(benchmark["detector"], benchmark["seed"], strict=True)) == {
+        (d, s) for d in detectors for s in (0, 1)
+    }
+    assert len(benchmark) == 10
+    assert sorted(comparison["detector"]) == sorted(detectors - {"dense"})
+    assert np.isfinite(comparison.drop(columns="detector")).all(axis=None)
+    tables[0].unlink()
+    run(clone, *command)  # had a cell been run again, its seconds would differ
+    assert [table.read_text() for table in tables] == before

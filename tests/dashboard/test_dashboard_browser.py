@@ -1,0 +1,363 @@
+"""The dashboard in a real browser. ECG_SCREENSHOTS names a folder to keep a picture of each state in."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("there is no chromium", allow_module_level=True)
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
+
+from benchmarks.service import free_port  # noqa: E402
+from ecg.dashboard.threshold import alphas  # noqa: E402
+from ecg.data.beats import Beats  # noqa: E402
+from ecg.detector.detector import Detector  # noqa: E402
+from ecg.detector.model import MODEL  # noqa: E402
+from ecg.evaluation.metrics import Counts  # noqa: E402
+from ecg.params import Params  # noqa: E402
+from tests.conftest import ROOT, prepare, ship  # noqa: E402
+from tests.dashboard.test_dashboard import as_csv, as_table  # noqa: E402
+
+VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
+DESKTOP, PHONE = (1280, 900), (390, 844)
+PATIENCE = 20_000  # milliseconds: the first page waits for Streamlit's imports
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard that runs, and the files that it shows."""
+
+    address: str
+    models: Path
+    data: Path
+
+
+@pytest.fixture(scope="module")
+def dashboard(
+    tmp_path_factory: pytest.TempPathFactory,
+    detector: Detector,
+    onnx_model: bytes,
+    committed: Params,
+    test: Beats,
+    normal: np.ndarray,
+) -> Iterator[Dashboard]:
+    """The dashboard, started as README.md says."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    ship(folder / "models", detector, onnx_model, committed, test)
+    data = prepare(folder / "processed", test, normal)
+    port = free_port()
+    command = [sys.executable, "-m", "ecg", "dashboard", "--models", folder / "models", "--beats", data]
+    settings = {"STREAMLIT_SERVER_HEADLESS": "true", "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"}
+    address = f"http://localhost:{port}"
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(
+            [*command, "--port", str(port)], cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            wait_for(f"{address}/_stcore/health", process)
+            yield Dashboard(address, folder / "models", data)
+        finally:
+            process.terminate()
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        assert process.poll() is None
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"{address} does not answer")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Callable[[tuple[int, int], str], BrowserContext]:
+    """A window of a size and a theme; Streamlit's scripts are loaded into it once."""
+
+    @cache
+    def window(size: tuple[int, int], theme: str) -> BrowserContext:
+        view = {"width": size[0], "height": size[1]}
+        return browser.new_context(viewport=view, color_scheme=theme, accept_downloads=True)
+
+    return window
+
+
+@pytest.fixture
+def visit(dashboard: Dashboard, window: Callable[[tuple[int, int], str], BrowserContext]) -> Iterator[Visit]:
+    """Open a view on a page of its own, in which no error may reach the console, and no request another server."""
+    pages, complaints = [], []
+
+    def visit(view: str, size: tuple[int, int] = DESKTOP, theme: str = "light") -> Page:
+        page = window(size, theme).new_page()
+        pages.append(page)
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda sent: complaints.append(sent.url) if is_elsewhere(sent.url, dashboard) else None)
+        page.goto(f"{dashboard.address}/?view={view.replace(' ', '+')}")
+        page.get_by_role("heading", name="ECG anomaly detector").wait_for()
+        return settled(page)
+
+    yield visit
+    for page in pages:
+        page.close()
+    assert complaints == []
+
+
+def is_elsewhere(url: str, dashboard: Dashboard) -> bool:
+    return url.startswith(("http", "ws")) and dashboard.address.partition("//")[2] not in url
+
+
+def settled(page: Page) -> Page:
+    """Once the script has run to its end and nothing went wrong that was not foreseen."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    return page
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[[Page, str], None]:
+    """Keep a picture of the whole page."""
+    folder = Path(os.environ.get("ECG_SCREENSHOTS", tmp_path))
+
+    def keep(page: Page, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        size = page.viewport_size
+        page.mouse.move(0, 0)
+        tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(tall, size["height"])})
+        page.wait_for_timeout(250)  # charts and tables are drawn anew
+        page.screenshot(path=folder / f"{name}.png")
+        page.set_viewport_size(size)
+
+    return keep
+
+
+def charts(page: Page, number: int) -> None:
+    """Wait for as many charts, drawn."""
+    expect(page.get_by_test_id("stVegaLiteChart").locator("svg path[d]").first).to_be_attached()
+    expect(page.get_by_test_id("stVegaLiteChart").locator("svg.marks")).to_have_count(number)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+    settled(page)
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    file = {"name": name, "mimeType": "text/csv", "buffer": content}
+    page.get_by_role("tabpanel").locator("input[type=file]").set_input_files(file)
+
+
+def test_a_beat_is_drawn_over_its_reconstruction(visit: Visit, keep: Callable, detector: Detector, test: Beats) -> None:
+    page = visit("Beats")
+    charts(page, 1)
+    drawn = page.get_by_test_id("stVegaLiteChart")
+    for word in ("beat", "reconstruction", "nearest normal beat", "amplitude", "error", "sample", "QRS", "TP"):
+        expect(drawn.get_by_text(word, exact=True).first).to_be_visible()
+    worst = int(detector.score(test.samples).score.argmax())
+    expect(page.get_by_text(f"Test beat {worst}:").first).to_be_visible()
+    keep(page, "beats")
+
+
+def test_filters_and_buttons_change_the_beat(visit: Visit, keep: Callable, detector: Detector, test: Beats) -> None:
+    page = visit("Beats")
+    page.get_by_text("False alarms", exact=True).click()
+    verdicts = detector.score(test.samples)
+    false = np.flatnonzero(verdicts.anomalous & (test.classes == 1))
+    false = false[np.argsort(-verdicts.score[false])]
+    expect(page.get_by_text(f"{len(false)} of 4,500 test beats")).to_be_visible()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text(f"Test beat {false[1]}: normal").first).to_be_visible()
+    charts(page, 1)
+    keep(page, "false-alarm")
+    page.get_by_text("Misses", exact=True).click()
+    choose(page, "Class", "normal")
+    expect(page.get_by_text("No test beat is of this class and verdict")).to_be_visible()
+    keep(page, "no-such-beat")
+
+
+def test_alpha_is_moved_by_keyboard_and_the_numbers_follow(
+    visit: Visit, keep: Callable, detector: Detector, test: Beats
+) -> None:
+    page = visit("Threshold")
+    steps = alphas(detector.calibration)
+    start, anomalous = steps.index(detector.calibration.alpha), test.classes != 1
+    for move in (0, 3, -6):
+        page.get_by_role("slider").focus()
+        for _ in range(abs(move)):
+            page.keyboard.press("ArrowRight" if move > 0 else "ArrowLeft")
+        start += move
+        counts = Counts.of(detector.score(test.samples, steps[start]).anomalous, anomalous)
+        expect(page.get_by_role("heading", name=f"False alarms: {counts.false_positives:,}")).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Misses: {counts.false_negatives:,}")).to_be_visible()
+        matrix = [f"{counts.true_positives:,} found", f"{counts.false_negatives:,} missed"]
+        matrix += [f"{counts.false_positives:,} false alarms", f"{counts.true_negatives:,} left alone"]
+        for cell in matrix:
+            expect(page.get_by_role("cell", name=cell)).to_be_visible()
+        expect(page.get_by_text(f"{counts.false_positive_rate:.2%}", exact=True)).to_be_visible()
+        settled(page)
+        charts(page, 3)
+        keep(page, f"threshold-{steps[start]:g}")
+
+
+def test_uploaded_beats_become_verdicts_to_download(
+    visit: Visit, keep: Callable, detector: Detector, test: Beats
+) -> None:
+    page = visit("Your beats")
+    expect(page.get_by_text("No file yet")).to_be_visible()
+    keep(page, "no-file-yet")
+    samples, labels = test.samples[::150], [f"no {i}" for i in range(30)]
+    upload(page, "mine.csv", as_csv(samples, labels))
+    verdicts = detector.score(samples)
+    expect(page.get_by_text(re.compile(rf"30 beats, {verdicts.anomalous.sum()} alarms"))).to_be_visible()
+    charts(page, 1)
+    keep(page, "verdicts")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download verdicts").click()
+    assert downloading.value.suggested_filename == "mine_verdicts.csv"
+    table = pd.read_csv(downloading.value.path())
+    assert table["who"].tolist() == labels
+    np.testing.assert_array_equal(table["score"].to_numpy(np.float32), verdicts.score)
+    np.testing.assert_allclose(table["p_value"], verdicts.p_value)
+    np.testing.assert_array_equal(table["anomalous"], verdicts.anomalous)
+
+
+def test_an_uploaded_recording_becomes_a_timeline_and_alarms_to_download(
+    visit: Visit, keep: Callable, toy: np.ndarray
+) -> None:
+    page = visit("Your recording")
+    expect(page.get_by_text("No recording yet")).to_be_visible()
+    keep(page, "no-recording-yet")
+    upload(page, "mine.csv", as_table(toy))
+    expect(page.get_by_text("Alarms an hour")).to_be_visible()
+    charts(page, 2)
+    for word in ("heart rate", "alarms/min", "score", "minutes from the start", "no alarm", "alarm"):
+        expect(page.get_by_test_id("stVegaLiteChart").first.get_by_text(word, exact=True).first).to_be_visible()
+    settled(page)
+    keep(page, "recording")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download alarms").click()
+    assert downloading.value.suggested_filename == "mine_alarms.csv"
+    table = pd.read_csv(downloading.value.path())
+    alarms = page.get_by_test_id("stMetric").filter(has_text="Alarms").first
+    expect(alarms).to_contain_text(f"{len(table):,}")
+    assert table["anomalous"].all()
+
+
+def test_the_example_file_can_be_uploaded_as_it_comes(visit: Visit) -> None:
+    page = visit("Your beats")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Example file").click()
+    upload(page, "beats.csv", downloading.value.path().read_bytes())
+    expect(page.get_by_text("15 beats,")).to_be_visible()
+
+
+def test_a_bad_file_is_told_by_line_and_column(visit: Visit, keep: Callable, test: Beats) -> None:
+    page = visit("Your beats")
+    lines = as_csv(test.samples[:3]).splitlines()
+    lines[2] = b"x" + lines[2][lines[2].index(b",") :]
+    upload(page, "bad_*.csv", b"\n".join(lines))
+    expect(page.get_by_text("bad_*.csv, line 3, column 1: 'x' is not a finite number")).to_be_visible()
+    settled(page)
+    expect(page.get_by_role("button", name="Download verdicts")).to_have_count(0)
+    keep(page, "bad-file")
+
+
+def test_a_missing_model_is_told_with_the_remedy_and_nothing_else(
+    dashboard: Dashboard, visit: Visit, keep: Callable
+) -> None:
+    away = (dashboard.models / MODEL).rename(dashboard.models / "away")
+    try:
+        page = visit("Beats")
+        expect(page.get_by_role("alert")).to_contain_text("is missing; dvc repro makes it")
+        expect(page.get_by_role("tab")).to_have_count(0)
+        keep(page, "no-model")
+    finally:
+        away.rename(dashboard.models / MODEL)
+
+
+def test_missing_test_beats_are_told_with_the_remedy(dashboard: Dashboard, visit: Visit, keep: Callable) -> None:
+    away = dashboard.data.rename(dashboard.data.with_name("away"))
+    try:
+        page = visit("Threshold")
+        expect(page.get_by_role("status")).to_contain_text("is missing; dvc repro makes it")
+        keep(page, "no-test-beats")
+    finally:
+        away.rename(dashboard.data)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_phone_shows_all_without_scrolling_sideways(
+    visit: Visit, keep: Callable, view: str, test: Beats, toy: np.ndarray
+) -> None:
+    page = visit(view, PHONE)
+    if view in ("Beats", "Threshold"):
+        charts(page, {"Beats": 1, "Threshold": 3}[view])
+    if view == "Your beats":
+        upload(page, "mine.csv", as_csv(test.samples[:20], ["a name that is not short"] * 20))
+        charts(page, 1)
+    if view == "Your recording":
+        upload(page, "a_name_that_is_not_short.csv", as_table(toy[:21_600]))
+        charts(page, 2)
+    keep(page, f"phone-{view.lower().replace(' ', '-')}")
+    page.wait_for_timeout(200)
+    for part in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):
+        assert page.evaluate(f"{part}.scrollWidth") <= PHONE[0] + 1
+
+
+@pytest.mark.parametrize("view", ["Beats", "Threshold"])
+def test_the_page_is_dark_where_the_system_is(visit: Visit, keep: Callable, view: str) -> None:
+    page = visit(view, theme="dark")
+    charts(page, {"Beats": 1, "Threshold": 3}[view])
+    colour = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", colour)[:3])) < 64
+    keep(page, f"dark-{view.lower()}")
+
+
+def test_the_card_is_read(visit: Visit, keep: Callable) -> None:
+    page = visit("Model card")
+    expect(page.get_by_role("heading", name="Model card: anomalous heartbeats, ECG5000")).to_be_visible()
+    expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+    keep(page, "card")
+
+
+def test_one_view_leads_to_another_and_its_address_can_be_shared(visit: Visit) -> None:
+    page = visit("Beats")
+    for view in [*VIEWS[1:], VIEWS[0]]:
+        page.get_by_role("tab", name=view, exact=True).click()
+        expect(page.get_by_role("tab", name=view, exact=True)).to_have_attribute("aria-selected", "true")
+        settled(page)
+    page.get_by_role("tab", name="Model card").click()
+    expect(page).to_have_url(re.compile("view=Model"))

@@ -1,0 +1,138 @@
+"""Experiments as people run and compare them: real DVC, in a temporary clone of this repository."""
+
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import STAGES, Run, metrics_in, ran, set_param
+
+MODELS = ["dense", "vae"]
+SHORT = ["-S", "train.epochs=1", "-S", "evaluate.resamples=100"]
+
+
+@pytest.fixture
+def queue(clone: Path, run: Run) -> Path:
+    """The clone without experiments of other tests."""
+    run(clone, "dvc", "exp", "remove", "--all-commits")
+    run(clone, "dvc", "queue", "remove", "--all")
+    return clone
+
+
+def start_workers(clone: Path, environment: dict[str, str], jobs: int) -> None:
+    """Without a pipe to them: they hold it open for as long as they live."""
+    command = ["dvc", "queue", "start", "--quiet", "--jobs", str(jobs)]
+    subprocess.run(
+        command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
+
+
+def wait_for(clone: Path, run: Run, condition: str, seconds: float = 240) -> str:
+    """What `dvc queue status` says once none of its lines contains `condition`."""
+    end = time.monotonic() + seconds
+    while condition in (told := run(clone, "dvc", "queue", "status")):
+        assert time.monotonic() < end, told
+        time.sleep(2)
+    return told
+
+
+def shown(clone: Path, run: Run, *options: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(run(clone, "dvc", "exp", "show", "--csv", *options))))
+
+
+def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_workspace(
+    queue: Path, run: Run, environment: dict[str, str]
+) -> None:
+    before = metrics_in(queue, "evaluate")
+    grid = ["-S", f"train.model={','.join(MODELS)}", "-S", "train.seed=range(0,2)"]
+    run(queue, "dvc", "exp", "run", "--queue", *grid, *SHORT)
+    start_workers(queue, environment, 2)
+    wait_for(queue, run, "Queued")
+    told = wait_for(queue, run, "Running")
+    assert told.count("Success") == 4, told
+    table = [row for row in shown(queue, run, "--precision", "9") if row["typ"].startswith("branch")]
+    assert sorted((row["train.model"], row["train.seed"]) for row in table) == [(m, s) for m in MODELS for s in "01"]
+    assert {row["train.epochs"] for row in table} == {"1"}
+    assert len({row["held_out_error"] for row in table}) == 4
+    for row in table:
+        committed = run(queue, "git", "show", f"{row['rev']}:metrics/evaluate.json")
+        assert float(row["auc"]) == json.loads(committed)["auc"]
+    assert run(queue, "git", "status", "--porcelain") == ""
+    assert metrics_in(queue, "evaluate") == before
+    assert "up to date" in run(queue, "dvc", "status", *STAGES)
+
+    rows = run(queue, "python", "-m", "benchmarks.seeds", "f1", "auc").splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    (short,) = [row for row in cells if row[0] == "train.epochs=1, evaluate.resamples=100"]
+    assert short[1] == "2"
+    assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", short[2])
+    assert ["as committed", "1"] in [row[:2] for row in cells]
+
+
+def test_one_number_is_one_parameter_and_one_column(queue: Path, run: Run) -> None:
+    run(queue, "dvc", "exp", "run", "--queue", "--name", "four", "-S", "models.dense.latent=4")
+    (row,) = [row for row in shown(queue, run) if row["Experiment"] == "four"]
+    assert {name: value for name, value in row.items() if name.startswith("models.dense.latent")} == {
+        "models.dense.latent": "4"
+    }
+    changed = json.loads(run(queue, "dvc", "params", "diff", "HEAD", row["rev"], "--json"))["params.yaml"]
+    assert changed == {"models.dense.latent": {"old": 2, "new": 4, "diff": 2}}
+
+
+def test_the_table_has_the_figures_that_matter_and_the_parameters_that_differ(queue: Path, run: Run) -> None:
+    run(queue, "dvc", "exp", "run", "-S", "calibrate.alpha=0.1", "--name", "wide")
+    recipe = run(queue, "make", "--dry-run", "experiments").splitlines()
+    (command,) = [line for line in recipe if line.startswith("dvc exp show ")]
+    told = run(queue, *shlex.split(command), "--md")
+    header = [cell.strip() for cell in told.splitlines()[0].strip("|").split("|")]
+    assert header == ["Experiment", "f1", "false_positive_rate", "calibrate.alpha"]
+
+
+def test_an_experiment_is_followed_while_it_runs(clone: Path, run: Run, environment: dict[str, str]) -> None:
+    run(clone, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "train.model=lstm", "-S", "train.epochs=1000")
+    start_workers(clone, environment, 1)
+    end, steps = time.monotonic() + 120, set()
+    while not any(0 < step < 1000 for step in steps):
+        assert time.monotonic() < end
+        show = subprocess.run(
+            ["dvc", "exp", "show", "--json"], cwd=clone, env=environment, stdout=subprocess.PIPE, check=False
+        )
+        record = json.loads(show.stdout or "[]")  # it fails as long as the experiment's folder is half made
+        for experiment in (experiment for base in record for experiment in base.get("experiments") or []):
+            if experiment["name"] == "slow":
+                metrics = (experiment["revs"][0]["data"] or {}).get("metrics") or {}
+                steps.add(metrics.get("metrics/train/metrics.json", {}).get("data", {}).get("step", 0))
+    run(clone, "dvc", "queue", "stop", "--kill")
+    wait_for(clone, run, "Running", 60)
+
+
+def test_an_experiment_is_compared_applied_branched_and_saved(queue: Path, run: Run) -> None:
+    before = metrics_in(queue, "evaluate")
+    told = run(queue, "dvc", "exp", "run", "--temp", "--name", "wide", "-S", "calibrate.alpha=0.1")
+    assert "train" not in ran(told)
+    assert run(queue, "git", "status", "--porcelain") == ""
+    assert metrics_in(queue, "evaluate") == before
+
+    difference = json.loads(run(queue, "dvc", "exp", "diff", "HEAD", "wide", "--json"))
+    assert difference["params"]["params.yaml"]["calibrate.alpha"] == {"old": 0.05, "new": 0.1, "diff": 0.05}
+    assert difference["metrics"]["metrics/evaluate.json"]["false_positive_rate"]["diff"] > 0
+    assert "metrics/train/metrics.json" not in difference["metrics"]
+
+    run(queue, "dvc", "exp", "branch", "wide", "wide-one")
+    run(queue, "dvc", "exp", "apply", "wide")
+    assert metrics_in(queue, "evaluate")["false_positive_rate"] > before["false_positive_rate"]
+    assert ran(run(queue, "dvc", "repro")) == []
+    assert run(queue, "git", "diff", "--name-only", "wide-one") == ""
+
+    set_param(queue, "calibrate", "alpha", 0.2)
+    run(queue, "dvc", "repro")
+    run(queue, "dvc", "exp", "save", "--name", "widest")
+    names = [row["Experiment"] for row in shown(queue, run)]
+    assert {"wide", "widest"} <= set(names)
+    run(queue, "git", "branch", "--delete", "--force", "wide-one")
