@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.cells import Cell, Result, compute
-from benchmarks.configuration import load as configure
-from benchmarks.development import detector_cell, development, fit, samples
-from benchmarks.figures import Interval, draw_intervals
-from ecg import beats, metrics, params, thresholds
+from benchmarks.protocol import METRICS, PLOTS
+from benchmarks.protocol.beats import labelled_test_beats, origin, samples
+from benchmarks.protocol.cells import Cell, Result, compute
+from benchmarks.protocol.configuration import load as configure
+from benchmarks.protocol.figures import Interval, draw_intervals
+from benchmarks.protocol.fits import detector_cell, development_figures, fit
+from ecg import params
+from ecg.detector import thresholds
+from ecg.evaluation import metrics
+from ecg.evaluation.metrics import Counts, Placements
+from ecg.exceptions import reported
 from ecg.files import write_csv
-from ecg.metrics import Counts, Placements
-from stages import METRICS, PLOTS, PROCESSED, run
 
 RESAMPLES = 1000
 ROUNDS = 3  # of timing
@@ -39,8 +43,9 @@ def main() -> None:
     settings, configuration = params.load(), configure()
     names = [*sorted(settings.models), *configuration.benchmark.classical]
     contenders = {name: detector_cell(name, settings, configuration) for name in names}
-    seeds, calibrate = range(configuration.benchmark.seeds), settings.calibrate.model_dump()
-    cells = [cell | {"calibrate": calibrate, "seed": seed} for cell in contenders.values() for seed in seeds]
+    seeds, work = range(configuration.benchmark.seeds), {"calibrate": settings.calibrate.model_dump()}
+    work["origin"] = origin(settings)
+    cells = [cell | work | {"seed": seed} for cell in contenders.values() for seed in seeds]
     results = compute("benchmark", cells, measure)
     by_name = {name: results[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(contenders)}
     write_csv(
@@ -52,7 +57,7 @@ def main() -> None:
             for seed, result in zip(seeds, runs, strict=True)
         ],
     )
-    _, anomalous = _test(settings.preprocess.normal_class)
+    anomalous = labelled_test_beats(origin(settings), settings.preprocess.normal_class).anomalous
     placements = {name: _mean_placements([run["score"] for run in runs], anomalous) for name, runs in by_name.items()}
     precisions = _resampled(by_name, anomalous)
     rows = _differences(settings.train.model, by_name, placements, precisions)
@@ -67,21 +72,22 @@ def main() -> None:
 
 
 def measure(cell: Cell) -> Result:
-    """One detector under one seed: fitted, calibrated, and measured on the test beats."""
-    test, anomalous = _test(cell["preprocess"]["normal_class"])
+    """One detector under one seed: fitted, calibrated, and measured on the test beats that somebody has labelled."""
+    labelled = labelled_test_beats(cell["origin"], cell["preprocess"]["normal_class"])
+    test, anomalous, development = labelled.samples, labelled.anomalous, samples("development")
     fitted = fit(cell, samples("fit"))
     rates = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         score = fitted.score(test)
         rates.append(len(test) / (time.perf_counter() - start))
-    labelled = fitted.score(samples("development"))
-    calibration = thresholds.calibrate(fitted.errors, params.Calibrate(**cell["calibrate"]), "", labelled)
+    settings = params.Calibrate(**cell["calibrate"])
+    calibration = thresholds.calibrate(fitted.errors, settings, "", fitted.score(development))
     alarms = calibration.anomalous(score, calibration.p(score, fitted.member_scores(test)))
     counts = Counts.of(alarms, anomalous)
     pair = score[~anomalous], score[anomalous]
     figures = {
-        "development_auc": development(fitted, samples("development"))["auc"],
+        "development_auc": development_figures(fitted, development)["auc"],
         "auc": metrics.auc_with_interval(*pair)[0],
         "average_precision": metrics.average_precision(*pair),
         "f1": counts.f1,
@@ -92,12 +98,6 @@ def measure(cell: Cell) -> Result:
     return {name: np.array(value) for name, value in figures.items()} | {"score": score}
 
 
-def _test(normal_class: int) -> tuple[np.ndarray, np.ndarray]:
-    """The test beats, and which are anomalous."""
-    test = beats.load(PROCESSED / "test.npz")
-    return test.samples, test.classes != normal_class
-
-
 def _mean_placements(scores: Sequence[np.ndarray], anomalous: np.ndarray) -> Placements:
     """The placements of the AUC's mean over seeds."""
     each = [Placements.of(score[~anomalous], score[anomalous]) for score in scores]
@@ -106,8 +106,7 @@ def _mean_placements(scores: Sequence[np.ndarray], anomalous: np.ndarray) -> Pla
 
 def _resampled(by_name: dict[str, list[Result]], anomalous: np.ndarray) -> dict[str, np.ndarray]:
     """Average precision, mean over seeds, as it is (first) and on resampled beats, the same for all detectors."""
-    resamples = metrics.stratified_resamples(anomalous, RESAMPLES)
-    counts = np.concatenate([np.ones((1, len(anomalous)), int), resamples])
+    counts = np.concatenate([np.ones((1, len(anomalous)), int), *metrics.stratified_resamples(anomalous, RESAMPLES)])
     resampled = {}
     for name, runs in tqdm(by_name.items(), desc="bootstrap", unit="detector", disable=None):
         different = np.unique([run["score"] for run in runs], axis=0, return_counts=True)
@@ -147,4 +146,5 @@ def _print(by_name: dict[str, list[Result]], differences: dict[str, Sequence[flo
 
 
 if __name__ == "__main__":
-    run(main)
+    with reported():
+        main()

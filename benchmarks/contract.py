@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from benchmarks.service import served
-from ecg.detector import Model
+from ecg.detector.model import Model
 
 HOOKS = "SCHEMATHESIS_HOOKS"
 KEY = "a key"

@@ -6,22 +6,26 @@ say what its false-alarm rate is. Mixtures of these and of anomalous test beats 
 tables of README.md.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
-from benchmarks.cells import Cell, Result, compute
-from benchmarks.configuration import Configuration
-from benchmarks.configuration import load as configure
-from benchmarks.development import detector_cell, fit
-from benchmarks.figures import Curve, draw_curves
-from ecg import beats, params, reliability, thresholds
-from ecg.calibration import attainable_count, benjamini_hochberg
+from benchmarks.protocol import METRICS, PLOTS
+from benchmarks.protocol.beats import labelled_test_beats, origin, samples
+from benchmarks.protocol.cells import Cell, Result, compute
+from benchmarks.protocol.configuration import Configuration
+from benchmarks.protocol.configuration import load as configure
+from benchmarks.protocol.figures import Curve, draw_curves
+from benchmarks.protocol.fits import detector_cell, fit
+from ecg import params
+from ecg.detector import thresholds
+from ecg.detector.calibration import attainable_count, benjamini_hochberg
+from ecg.evaluation import reliability
+from ecg.evaluation.metrics import Counts
+from ecg.exceptions import reported
 from ecg.files import write_csv
-from ecg.metrics import Counts
-from stages import METRICS, PLOTS, PROCESSED, run
 
 GRID = np.logspace(-3.5, -0.5, 61)  # of alpha, for the figure
 SCREENED_BY = ("conformal", "pot")  # the methods whose p-values sets are screened by
@@ -36,10 +40,11 @@ def main() -> None:
     coverage = configuration.coverage
     detectors = {name: detector_cell(name, settings, configuration) for name in coverage.redraws}
     work = {"calibrate": settings.calibrate.model_dump(), "coverage": coverage.model_dump(exclude={"redraws"})}
+    work["origin"] = origin(settings)
     cells = [detectors[name] | work | {"seed": seed} for name, n in coverage.redraws.items() for seed in range(n)]
-    results = iter(compute("coverage", cells, measure, workers=os.cpu_count() or 1))
+    results = iter(compute("coverage", cells, measure, workers=cpu_count()))
     by_name = {name: [next(results) for _ in range(n)] for name, n in coverage.redraws.items()}
-    n = len(beats.load(PROCESSED / "fit.npz"))
+    n = len(samples("fit"))
     rows = [row for name, redraws in by_name.items() for row in _coverage(name, redraws, configuration, n)]
     write_csv(METRICS / "coverage.csv", COVERAGE, rows)
     found = [row for name, redraws in by_name.items() for row in _discoveries(name, redraws, settings, configuration)]
@@ -53,12 +58,11 @@ def measure(cell: Cell) -> Result:
     """One redraw: what each method's alarms are on normal and anomalous beats, and what screening finds."""
     settings, coverage = params.Calibrate(**cell["calibrate"]), cell["coverage"]
     random = np.random.default_rng(cell["seed"])
-    fit_beats, test = (beats.load(PROCESSED / f"{part}.npz") for part in ("fit", "test"))
-    is_normal = test.classes == cell["preprocess"]["normal_class"]
-    normal = random.permutation(np.concatenate([fit_beats.samples, test.samples[is_normal]]))
-    drawn, rest, anomalous = normal[: len(fit_beats)], normal[len(fit_beats) :], test.samples[~is_normal]
-    fitted = fit(cell, drawn)
-    members = {name: fitted.member_scores(samples) for name, samples in (("rest", rest), ("anomalous", anomalous))}
+    trained_on, test = samples("fit"), labelled_test_beats(cell["origin"], cell["preprocess"]["normal_class"])
+    normal = random.permutation(np.concatenate([trained_on, test.samples[~test.anomalous]]))
+    n, anomalous = len(trained_on), test.samples[test.anomalous]
+    fitted = fit(cell, normal[:n])
+    members = {name: fitted.member_scores(of) for name, of in (("rest", normal[n:]), ("anomalous", anomalous))}
     scores = {name: scores.mean(axis=1) for name, scores in members.items()}
     alphas = np.array([*GRID, *coverage["alphas"], coverage["rare"]])
     result: Result = {}
@@ -133,4 +137,5 @@ def _print(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    with reported():
+        main()

@@ -2,7 +2,7 @@
 
 Streams of test beats, normal ones and a few anomalies, in which the signal slowly changes: a larger amplitude, a
 shifted baseline, a beat that is stretched in time. The shipped detector scores them, by its own fixed threshold and by
-those that adapt (`ecg.stream`). Prints the table of README.md.
+those that adapt (`ecg.detector.stream`). Prints the table of README.md.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.configuration import Drift
-from benchmarks.configuration import load as configure
-from benchmarks.figures import Trace, draw_traces
-from ecg import beats, params
-from ecg.beats import Beats
-from ecg.detector import Detector
-from ecg.exceptions import InputError
+from benchmarks.protocol import METRICS, MODELS, PLOTS
+from benchmarks.protocol.beats import LabelledBeats, labelled_test_beats, origin
+from benchmarks.protocol.configuration import Drift
+from benchmarks.protocol.configuration import load as configure
+from benchmarks.protocol.figures import Trace, draw_traces
+from ecg import params
+from ecg.detector.detector import Detector
+from ecg.detector.stream import KINDS, Stream
+from ecg.exceptions import InputError, reported
 from ecg.files import write_csv
-from ecg.stream import KINDS, Stream
-from stages import METRICS, MODELS, PLOTS, PROCESSED, run
 
 THRESHOLDS = ("fixed", *KINDS)
 PHASES = ("steady", "ramp", "settling", "settled")
@@ -30,16 +30,16 @@ WINDOW = 100  # beats that a point of the figure is the mean of, in all streams
 
 
 def main() -> None:
-    settings, detector = configure().drift, Detector.load(MODELS)
+    pipeline, settings, detector = params.load(), configure().drift, Detector.load(MODELS)
     alpha = detector.calibration.alpha
     if alpha is None:
         raise InputError("params.yaml: calibrate.method promises no false-alarm rate, which drift is measured by")
-    test, normal_class = beats.load(PROCESSED / "test.npz"), params.load().preprocess.normal_class
+    test = labelled_test_beats(origin(pipeline), pipeline.preprocess.normal_class)
     phases = [(name, getattr(settings, name)) for name in PHASES]
     phase = np.repeat([name for name, _ in phases], [length for _, length in phases])
     rows = []
     for i, prevalence in enumerate(settings.prevalences):
-        alarms, anomalous = _streams(detector, test, normal_class, prevalence, settings)
+        alarms, anomalous = _streams(detector, test, prevalence, settings)
         for name in THRESHOLDS:
             parts = [(alarms[name][:, phase == part], anomalous[:, phase == part]) for part in PHASES]
             false = [float(called[~is_anomalous].mean()) for called, is_anomalous in parts]
@@ -70,18 +70,17 @@ def drifted(samples: np.ndarray, amount: np.ndarray, settings: Drift) -> np.ndar
 
 
 def _streams(
-    detector: Detector, test: Beats, normal_class: int, prevalence: float, settings: Drift
+    detector: Detector, test: LabelledBeats, prevalence: float, settings: Drift
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The alarms of each threshold on each stream, bool (streams, beats), and which beats are anomalous."""
     lengths = [getattr(settings, name) for name in PHASES]
     amount = np.clip((np.arange(sum(lengths)) - settings.steady) / settings.ramp, 0, 1)
-    is_normal = test.classes == normal_class
     alarms: dict[str, list[np.ndarray]] = {name: [] for name in THRESHOLDS}
     anomalous = []
     for seed in tqdm(range(settings.streams), desc=f"drift, {prevalence:.0%}", unit="stream", disable=None):
         random = np.random.default_rng(seed)
         anomalous.append(random.random(len(amount)) < prevalence)
-        drawn = [random.choice(np.flatnonzero(kind), len(amount)) for kind in (~is_normal, is_normal)]
+        drawn = [random.choice(np.flatnonzero(kind), len(amount)) for kind in (test.anomalous, ~test.anomalous)]
         stream = drifted(test.samples[np.where(anomalous[-1], *drawn)], amount, settings)
         verdicts = detector.score(stream)
         alarms["fixed"].append(verdicts.anomalous)
@@ -104,4 +103,5 @@ def _moving(alarms: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run(main)
+    with reported():
+        main()

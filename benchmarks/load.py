@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.service import served
-from ecg import beats
-from ecg.detector import Detector
+from ecg.data import beats
+from ecg.detector.detector import Detector
 
 BATCH = 1000
 REQUESTS = 100_000  # over which memory may not grow

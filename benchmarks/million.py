@@ -17,8 +17,9 @@ import pandas as pd
 from arro3.core import Array, RecordBatch
 from arro3.io import write_parquet
 
-from ecg import beats
-from ecg.detector import Detector, Verdicts
+from ecg.data import beats
+from ecg.detector.detector import Detector
+from ecg.detector.verdicts import Verdicts
 
 LIMIT = 500  # MB
 # A process takes over the peak of the one that started it, so a small one must.

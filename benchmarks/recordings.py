@@ -25,35 +25,38 @@ from sleepecg.heartbeats import detect_heartbeats
 from tqdm import tqdm
 from wfdb.processing import XQRS
 
-from benchmarks.configuration import Classical
-from benchmarks.detectors import Fitted, fit_architecture, fit_classical
-from ecg import metrics, params, thresholds
-from ecg.errors import Errors
-from ecg.params import Params
+from benchmarks.protocol.configuration import Classical, replaced
+from benchmarks.protocol.detectors import Fitted, fit_architecture, fit_classical
+from ecg import params
+from ecg.data import aami
+from ecg.data.training_errors import TrainingErrors
+from ecg.detector import thresholds
+from ecg.detector.stream import Stream
+from ecg.evaluation import metrics
+from ecg.params import Cutting, Params
 from ecg.recordings import classes
 from ecg.recordings.cutting import Cut, Plan, cut, running_median
 from ecg.recordings.patient import typical
 from ecg.recordings.reading import opened
-from ecg.recordings.settings import Cutting
 from ecg.recordings.signals import gone_through
-from ecg.stream import Stream
 
 RECORDS = ("100", "106", "119", "200", "213", "233")
 PHYSIONET = "physionet:mitdb/"
 SEEDS = 3
 ALPHAS = (0.01, 0.05)
 WINDOWS = ([0.4, 0.3], [0.4, 0.5], [0.6, 0.4], [0.8, 0.4], [0.8, 0.5], [0.8, 0.6], [1.2, 0.5])  # in median RR
-SETTINGS: tuple[tuple[str, str, Any], ...] = (
-    ("preprocess", "scaling", "standard"),
-    ("preprocess", "scaling", "filter"),
-    ("train", "warp", 0.02),
-    ("train", "wander", 0.1),
-    ("train", "epochs", 200),
-    ("models.dense", "latent", 2),
-    ("models.dense", "latent", 4),
-    ("models.dense", "latent", 8),
-    ("models.dense", "latent", 12),
-    ("models.dense", "latent", 32),
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {},  # as they are
+    {"preprocess.scaling": "standard"},
+    {"preprocess.scaling": "filter"},
+    {"train.warp": 0.02},
+    {"train.wander": 0.1},
+    {"train.epochs": 200},
+    {"models.dense.latent": 2},
+    {"models.dense.latent": 4},
+    {"models.dense.latent": 8},
+    {"models.dense.latent": 12},
+    {"models.dense.latent": 32},
 )
 EARLY = (0.05, 0.1, 0.2, 0.5)  # weights of how early a beat comes, where timing is added to the score
 NEAREST = Classical(kind="knn", scaling="none", size=1)
@@ -82,7 +85,7 @@ class Record:
     @property
     def normal(self) -> np.ndarray:
         """The normal beats of the first minutes."""
-        return self.cut.samples[self.first & (self.labels == classes.NORMAL)]
+        return self.cut.samples[self.first & (self.labels == aami.NORMAL)]
 
 
 def main() -> None:
@@ -98,7 +101,9 @@ def main() -> None:
 
 def settings() -> Params:
     """params.yaml as it is for a recording."""
-    return params.parse(params.read(params.PARAMS, "recording"), str(params.PARAMS))
+    record = params.read(params.PARAMS)
+    record["fetch"]["source"] = "recording"
+    return params.parse(record, str(params.PARAMS))
 
 
 def detection(places: dict[str, str]) -> None:
@@ -160,21 +165,15 @@ def changes(places: dict[str, str]) -> None:
     default = settings()
     records = [read(place, default, default.fetch.recording.beats) for place in places.values()]
     print_row("setting", *places, "mean")
-    for section, name, value in tqdm((("", "default", None), *SETTINGS), disable=None):
-        changed = default
-        if section == "models.dense":
-            dense = default.models["dense"] | {name: value}
-            changed = default.model_copy(update={"models": default.models | {"dense": dense}})
-        elif section:
-            part = getattr(default, section).model_copy(update={name: value})
-            changed = default.model_copy(update={section: part})
+    for change in tqdm(SETTINGS, disable=None):
+        changed = replaced(default, change)
         aucs = np.array(
             [
                 [development(record, fit_default(changed, record.normal, seed), 0) for record in records]
                 for seed in range(SEEDS)
             ]
         )
-        title = f"{name}={value}" if section else name
+        title = " ".join(f"{name}={value}" for name, value in change.items()) or "default"
         spread = f"{aucs.mean():.4f} ± {aucs.mean(axis=1).std(ddof=1):.4f}"
         print_row(title, *(f"{auc:.4f}" for auc in aucs.mean(axis=0)), spread)
 
@@ -240,7 +239,7 @@ def fit_nearest(default: Params, normal: np.ndarray) -> Fitted:
     fitted = fit_classical(NEAREST, default.preprocess, default.train.folds, 0, normal)
     squared = np.square(fitted.errors.calibrating)
     return Fitted(
-        Errors(fitted.errors.fold, squared, squared),
+        TrainingErrors(fitted.errors.fold, squared, squared),
         lambda beats: np.square(fitted.member_scores(beats)),
         lambda beats: np.square(fitted.score(beats)),
         fitted.seconds,
@@ -252,8 +251,8 @@ def development(record: Record, fitted: Fitted, weight: float) -> float:
 
     weight : of how early a beat comes, which is added to the root of its score
     """
-    normal = record.first & (record.labels == classes.NORMAL)
-    abnormal = record.first & (record.labels > classes.NORMAL)
+    normal = record.first & (record.labels == aami.NORMAL)
+    abnormal = record.first & (record.labels > aami.NORMAL)
     held_out = np.sqrt(fitted.errors.calibrating) + weight * record.early[normal]
     others = np.sqrt(fitted.member_scores(record.cut.samples[abnormal]).mean(axis=1)) + weight * record.early[abnormal]
     return metrics.auc_with_interval(held_out, others)[0]
@@ -262,7 +261,7 @@ def development(record: Record, fitted: Fitted, weight: float) -> float:
 def ranked(record: Record, fitted: Fitted) -> tuple[float, float]:
     """AUC and average precision on the annotated beats after the first minutes."""
     score, labels = fitted.score(record.cut.samples[~record.first]), record.labels[~record.first]
-    normal, abnormal = score[labels == classes.NORMAL], score[labels > classes.NORMAL]
+    normal, abnormal = score[labels == aami.NORMAL], score[labels > aami.NORMAL]
     return metrics.auc_with_interval(normal, abnormal)[0], metrics.average_precision(normal, abnormal)
 
 
@@ -279,7 +278,7 @@ def alarms(default: Params, record: Record, fitted: Fitted, alpha: float, adapti
     seconds = record.cut.seconds[~record.first]
     hourly = raised.sum() / (seconds[-1] - seconds[0]) * 3600
     recalls = [recall(raised[labels == label], record.missed[label]) for label in (V, S)]
-    false = raised[labels == classes.NORMAL].mean()
+    false = raised[labels == aami.NORMAL].mean()
     return [f"{hourly:.0f}", f"{false:.3f}", *recalls]
 
 

@@ -12,7 +12,7 @@ from io import StringIO
 import pandas as pd
 
 METRICS = ["development_auc", "auc", "average_precision", "f1", "false_positive_rate"]
-SECTIONS = ("fetch.", "preprocess.", "train.", "models.", "calibrate.", "evaluate.")
+SECTIONS = ("fetch.", "preprocess.", "train.", "models.", "calibrate.", "evaluate.", "recording.")
 
 
 def main() -> None:

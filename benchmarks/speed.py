@@ -50,14 +50,16 @@ def peak_memory(folder: Path, stage: str) -> float:
 
 
 def training_time(folds: int) -> float:
-    from ecg import beats, models, params, training
-    from ecg.scaling import Scaling
+    from ecg import models, params  # a process takes over the peak of the one that started it: this one stays small
+    from ecg.data import beats
+    from ecg.training import fitting
+    from ecg.training.scaling import Scaling
 
     settings = params.load()
     build = partial(models.build, settings.train.model, settings.models)
     normal = beats.load("data/processed/fit.npz").samples
     scaling = Scaling.load(Path("data/processed/scaling.npz"))
-    return seconds(lambda: training.fit(normal, scaling, build, settings.train.model_copy(update={"folds": folds})))
+    return seconds(lambda: fitting.fit(normal, scaling, build, settings.train.model_copy(update={"folds": folds})))
 
 
 def main() -> None:

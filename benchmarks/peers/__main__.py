@@ -30,10 +30,12 @@ from pyod.models.lunar import LUNAR
 from pyod.models.vae import VAE
 
 from benchmarks.speed import seconds, training_time
-from ecg import beats, params
-from ecg.beats import Beats
-from ecg.detector import MODEL, Detector
-from ecg.metrics import auc_with_interval
+from ecg import params
+from ecg.data import beats
+from ecg.data.beats import Beats
+from ecg.detector.detector import Detector
+from ecg.detector.model import MODEL
+from ecg.evaluation.metrics import auc_with_interval
 
 EPOCHS = 100
 LARGE_BATCH = 1024
@@ -80,7 +82,7 @@ def fit_peer(make: Callable[[], Any], normal: np.ndarray, test: Beats) -> tuple[
 
 def fit_ours() -> float:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as ecg.training does on its import; PyOD is to keep torch's default
+    torch.set_num_threads(1)  # as ecg.training.fitting does on its import; PyOD is to keep torch's default
     took = training_time(SETTINGS.train.folds)
     torch.set_num_threads(threads)
     return took
@@ -123,7 +125,7 @@ def measure_rates(everyone: list[Contestant], tile: np.ndarray, rounds: int) -> 
 
 
 def flops_per_beat(path: Path) -> int:
-    """Two for each multiply-add of a beat with a weight; ecg.export writes all of these as MatMul."""
+    """Two for each multiply-add of a beat with a weight; ecg.training.export writes all of these as MatMul."""
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1  # one beat, and every shape that follows is known
     graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph

@@ -1,11 +1,14 @@
 """benchmarks/params.yaml: what is compared, checked before any work is done."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ecg import params
+from ecg.exceptions import InputError
+from ecg.params import Params
 from ecg.schema import Rate, Strict, check
 
 PATH = Path("benchmarks/params.yaml")
@@ -15,7 +18,7 @@ Grid = dict[str, list[Any]]  # parameters and the values to try, in every combin
 
 
 class Classical(Strict):
-    """One of scikit-learn's detectors: its kind, how beats are scaled for it, and its size (detectors.KINDS)."""
+    """One of scikit-learn's detectors: its kind, how beats are scaled for it, and its size (`detectors.KINDS`)."""
 
     kind: Kind
     scaling: Literal["none", "standard", "filter"]
@@ -85,3 +88,24 @@ class Configuration(Strict):
 def load(path: Path = PATH) -> Configuration:
     """Read and check the file; InputError names each parameter that is wrong, its value and what is accepted."""
     return check(Configuration, params.read(path), str(path))
+
+
+def replaced(settings: Params, change: Mapping[str, Any]) -> Params:
+    """The settings with other values at some dotted names, checked like params.yaml itself.
+
+    Raises
+    ------
+    InputError
+        if there is no such parameter, or if it does not accept the value; as what is wrong stands in PATH, it names
+        that file.
+    """
+    record = settings.model_dump()
+    for name, value in change.items():
+        *sections, key = name.split(".")
+        section: Any = record
+        for part in sections:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or key not in section:
+            raise InputError(f"{PATH}: {name} is not a parameter in params.yaml")
+        section[key] = value
+    return params.parse(record | {"recording": {"overrides": {}}}, str(PATH))  # the settings hold those that count

@@ -49,11 +49,15 @@ def _results(work: Callable[[Cell], Result], cells: Sequence[Cell], workers: int
 
 def _inputs(stage: str) -> str:
     """A fingerprint of the stage's dependencies."""
-    paths: list[Path] = []
-    for name in yaml.safe_load(PIPELINE.read_text())["stages"][stage]["deps"]:
-        path = Path(name)
-        paths += sorted(path.glob("*.py")) if path.is_dir() else [path]
-    return sha256(b"".join(_content(path) for path in paths))
+    deps = map(Path, yaml.safe_load(PIPELINE.read_text())["stages"][stage]["deps"])
+    return sha256(b"".join(_content(path) for dep in deps for path in _files(dep)))
+
+
+def _files(dep: Path) -> list[Path]:
+    """The file, or all files in the folder, as DVC sees them: without those that Python compiled."""
+    if not dep.is_dir():
+        return [dep]
+    return sorted(path for path in dep.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def _content(path: Path) -> bytes:

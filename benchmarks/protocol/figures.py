@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ecg.drawing import ALARMING, CALM, DPI, plain, save
+from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
 
 STYLES = [("#999999", "-"), (CALM, "-"), ("#e8a33d", "--"), (ALARMING, "-.")]  # told apart without colour, too
 

@@ -12,13 +12,14 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
-from benchmarks.configuration import Classical
-from ecg import models, training
-from ecg.detector import Model
-from ecg.errors import Errors
-from ecg.export import to_onnx
+from benchmarks.protocol.configuration import Classical
+from ecg import models
+from ecg.data.training_errors import TrainingErrors
+from ecg.detector.model import Model
 from ecg.params import Preprocess, Train
-from ecg.scaling import Scaling
+from ecg.training import fitting
+from ecg.training.export import to_onnx
+from ecg.training.scaling import Scaling
 
 Score = Callable[[np.ndarray], np.ndarray]  # raw beats (n, L) -> (n,), higher is more anomalous
 
@@ -33,7 +34,7 @@ class Fitted:
     seconds : what fitting for use and for calibration took
     """
 
-    errors: Errors
+    errors: TrainingErrors
     member_scores: Score
     score: Score
     seconds: float
@@ -46,13 +47,13 @@ def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, A
     """
     start = time.perf_counter()
     build = partial(models.build, train.model, sections)
-    fit = training.fit(normal, Scaling.fit(normal, preprocess), build, train)
+    fit = fitting.fit(normal, Scaling.fit(normal, preprocess), build, train)
     if fit.held_out_error is None:
         raise ValueError("train.folds must be 2 or more")
     model = to_onnx(fit.ensemble, normal)
     seconds = time.perf_counter() - start
     shipped = Model(model)
-    errors = Errors(fit.fold, fit.fitted_error, fit.held_out_error)
+    errors = TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error)
     return Fitted(errors, shipped.member_scores, shipped.scores, seconds)
 
 
@@ -72,7 +73,7 @@ def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed:
     for k, part in enumerate(parts):
         held_out[fold == k] = part(normal[fold == k])
     seconds = time.perf_counter() - start
-    errors = Errors(fold, held_out.astype(np.float32), held_out.astype(np.float32))
+    errors = TrainingErrors(fold, held_out.astype(np.float32), held_out.astype(np.float32))
     return Fitted(errors, lambda beats: np.column_stack([part(beats) for part in parts]), whole, seconds)
 
 
