@@ -17,7 +17,7 @@ def add_to(commands: Any) -> None:
     scan.add_argument("--lead", help="its name, or its number from 0 (default: the model's, or the first)")
     scan.add_argument("--rate", type=float, help="samples a second, for files that do not say")
     scan.add_argument("--alpha", type=float, help="accepted false-alarm rate (default: as calibrated)")
-    scan.add_argument("--fixed", action="store_true", help="threshold as calibrated; it does not follow slow change")
+    scan.add_argument("--fixed", action="store_true", help="threshold stays the same; it does not follow slow change")
     scan.add_argument("--output", "-o", type=Path, help="folder for alarms, timeline and WFDB annotations")
     scan.add_argument("--json", action="store_true", help="print JSON")
     scan.add_argument("--quiet", "-q", action="store_true", help="no progress")
