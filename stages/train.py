@@ -7,7 +7,7 @@ from dvclive import Live  # type: ignore[attr-defined]
 
 from ecg import models, params
 from ecg.data import beats
-from ecg.data.datasets import remembered
+from ecg.data.datasets import recording_metadata
 from ecg.data.training_errors import TrainingErrors
 from ecg.files import read_bytes, rounded, sha256, write_bytes
 from ecg.params import Params
@@ -25,15 +25,15 @@ def main() -> None:
     build = partial(models.build, settings.train.model, settings.models)
     with Live(str(METRICS / "train"), save_dvc_exp=False, dvcyaml=False) as live:
 
-        def follow(epoch: int, losses: fitting.Losses) -> None:
+        def on_epoch(epoch: int, losses: fitting.Losses) -> None:
             live.step = epoch
             for kind, loss in losses.items():
                 live.log_metric(f"loss/{kind}", rounded(loss))
             live.next_step()
 
-        fit = fitting.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train, follow)
+        fit = fitting.fit(normal, Scaling.load(PROCESSED / "scaling.npz"), build, settings.train, on_epoch)
         live.summary |= rounded(summary(fit))
-    write_bytes(MODELS / "autoencoder.onnx", to_onnx(fit.ensemble, normal, facts(settings)))
+    write_bytes(MODELS / "autoencoder.onnx", to_onnx(fit.ensemble, normal, metadata(settings)))
     write_bytes(MODELS / "autoencoder.safetensors", weights(fit.ensemble))
     TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error).save(MODELS / "errors.csv")
 
@@ -47,13 +47,13 @@ def summary(fit: fitting.Fit) -> dict[str, float]:
     return record
 
 
-def facts(settings: Params) -> dict[str, str]:
+def metadata(settings: Params) -> dict[str, str]:
     """What decides the model, for its metadata; what else there is to say stands beside it, in provenance.json."""
     model = settings.train.model
     decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump()}
     recording = settings.fetch.recording.model_dump()
     return {
-        **({"recording": json.dumps(remembered(recording))} if settings.fetch.source == "recording" else {}),
+        **({"recording": json.dumps(recording_metadata(recording))} if settings.fetch.source == "recording" else {}),
         "data_sha256": json.dumps({name: sha256(read_bytes(PROCESSED / name)) for name in INPUTS}),
         "dataset": settings.fetch.dataset,
         "intended_use": "Research and teaching. Not a medical device.",

@@ -3,13 +3,13 @@
 A file `ecg/models/<name>.py` defines two classes:
 
 Params       the architecture's section of params.yaml (`models.<name>`), an `ecg.schema.Strict`. Those of the
-             architectures that come with the project stand in `ecg.params`, where they are checked without torch
-Autoencoder  `Autoencoder(members, length, params)`, an nn.Module that holds all members of an ensemble and runs them as
-             one batched computation: beats of shape (K, B, L) in, or (1, B, L) if all members shall see the same ones;
-             reconstructions of shape (K, B, L) out. The first dimension of every parameter is the member.
+             architectures that come with the project are in `ecg.params`, where they are checked without torch
+Autoencoder  `Autoencoder(members, length, params)`, an nn.Module that holds all K members of an ensemble and runs them
+             as one batched computation. Input: beats of shape (K, B, L), or (1, B, L) if all members get the same
+             ones. Output: reconstructions of shape (K, B, L). The first dimension of every parameter is the member.
 
-If a beat shall pay for more than its reconstruction, the second of two outputs says how much: a penalty of shape
-(K, B, 1), which is added to the squared error at each of the beat's steps, in the loss and in the score.
+A second output is optional: a penalty of shape (K, B, 1), which is added to the squared error at each step of the beat,
+in the loss and in the score.
 
 `ecg.models.layers` has layers to build from. Importing this package does not import torch; building a model does.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """The architectures that there are."""
+    """The names of all architectures."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "layers")
 
 
@@ -38,7 +38,7 @@ def build(name: str, sections: Mapping[str, Any], members: int, length: int) -> 
     ----------
     name : of the architecture (params.yaml, train.model)
     sections : the section of each architecture (params.yaml, models)
-    members : how many autoencoders it holds
+    members : number of autoencoders in the ensemble
     length : samples in a beat
 
     Raises

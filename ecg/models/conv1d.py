@@ -1,8 +1,8 @@
 """One-dimensional convolutional autoencoder: each layer halves the beat's length, the decoder doubles it again.
 
 Masci et al. 2011, "Stacked convolutional auto-encoders for hierarchical feature extraction". The decoder repeats
-samples and convolves instead of convolving transposed, which would leave a comb (Odena et al. 2016, "Deconvolution and
-checkerboard artifacts").
+samples and convolves; a transposed convolution would cause checkerboard artefacts (Odena et al. 2016, "Deconvolution
+and checkerboard artifacts").
 """
 
 from itertools import pairwise
@@ -10,7 +10,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ecg.models import layers
 from ecg.models.layers import Affine, Convolution
 from ecg.params import Conv1d as Params
 
@@ -21,25 +20,28 @@ class Autoencoder(nn.Module):
         channels, lengths = [1, *params.channels], [length]
         for _ in params.channels:
             lengths.append(-(-lengths[-1] // 2))
-        shapes = list(zip(channels, lengths, strict=True))  # of a beat on its way in: (C, L)
         self.members, self.lengths = members, lengths
-        self.inwards = nn.ModuleList(
-            Convolution(members, a, b, params.kernel, 2, n) for (a, n), (b, _) in pairwise(shapes)
-        )
-        self.outwards = nn.ModuleList(
-            Convolution(members, a, b, params.kernel, 1, n) for (a, _), (b, n) in pairwise(reversed(shapes))
-        )
-        self.innermost = channels[-1], lengths[-1]
-        self.encode = Affine(members, channels[-1] * lengths[-1], params.latent)
-        self.decode = Affine(members, params.latent, channels[-1] * lengths[-1])
+        self.innermost = members * channels[-1], 1, lengths[-1]  # (K * C, 1, L') of each beat
+        layers = list(pairwise(channels))
+        self.encoder = nn.ModuleList(Convolution(members, a, b, params.kernel, stride=2) for a, b in layers)
+        self.decoder = nn.ModuleList(Convolution(members, b, a, params.kernel) for a, b in reversed(layers))
+        self.features = channels[-1] * lengths[-1]
+        self.encode = Affine(members, self.features, params.latent)
+        self.decode = Affine(members, params.latent, self.features)
+        # Their initial weights are drawn sample by sample; convolutions have features in the order of the channels.
+        order = torch.arange(self.features).reshape(lengths[-1], channels[-1]).T.flatten()
+        with torch.no_grad():
+            self.encode.weight.copy_(self.encode.weight[:, order])
+            self.decode.weight.copy_(self.decode.weight[..., order])
+            self.decode.bias.copy_(self.decode.bias[..., order])
 
     def forward(self, beats: Tensor) -> Tensor:  # (K or 1, B, L) -> (K, B, L)
-        channels, length = self.innermost
-        x = beats.expand(self.members, -1, -1).unsqueeze(3)  # (K, B, L, 1)
-        for layer in self.inwards:
-            x = torch.relu(layer(x))  # (K, B, L', C)
-        code = self.encode(x.reshape(self.members, -1, length * channels))  # (K, B, latent)
-        x = self.decode(code).reshape(self.members, -1, length, channels)
-        for layer, length in zip(self.outwards, self.lengths[-2::-1], strict=True):
-            x = layer(layers.stretch(torch.relu(x), length))
-        return x.squeeze(3)
+        x = beats.transpose(0, 1).unsqueeze(2)  # (B, K or 1, 1, L)
+        for layer in self.encoder:
+            x = torch.relu(layer(x))  # (B, K * C, 1, L')
+        code = self.encode(x.reshape(-1, self.members, self.features).transpose(0, 1))  # (K, B, latent)
+        x = self.decode(code).transpose(0, 1).reshape(-1, *self.innermost)
+        for layer, length in zip(self.decoder, self.lengths[-2::-1], strict=True):
+            x = nn.functional.interpolate(torch.relu(x), scale_factor=(1.0, 2.0))  # each sample twice
+            x = layer(x[..., :length])
+        return x.squeeze(2).transpose(0, 1)

@@ -1,7 +1,7 @@
-"""Dense autoencoder: symmetric, ReLU between layers, linear bottleneck and output; denoising if asked to.
+"""Dense autoencoder: symmetric, ReLU between layers, linear code and output; optionally denoising.
 
-Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", with the layer-wise
-pretraining left out, as is usual since. Vincent et al. 2008, "Extracting and composing robust features with denoising
+Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", without the
+layer-wise pretraining. Vincent et al. 2008, "Extracting and composing robust features with denoising
 autoencoders".
 """
 

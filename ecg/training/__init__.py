@@ -1,13 +1,13 @@
 """Fit an ensemble of autoencoders to normal beats, and export it.
 
-scaling        the space that models work in, fitted on normal beats; NumPy only
-augmentation   normal beats as they might have been
+scaling        the preprocessing inside the model, fitted on normal beats; NumPy only
+augmentation   random changes of normal beats: time warping, baseline wander
 ensemble       the members with their scaling, as one torch module
 fitting        cross-fitted training
-export         from a trained ensemble to the ONNX file that ships
+export         a trained ensemble as an ONNX file
 
-Floating-point sums depend on the order that a processor's vector units add in. The settings below hold torch to one
-order on every x86-64 machine. They count only if they stand before torch is first imported, hence here.
+The last bits of a floating-point sum depend on the order of its terms, and so on the vector units of the processor. The
+settings below make torch use the same order on every x86-64 machine. They must be set before torch is first imported.
 """
 
 import os

@@ -1,8 +1,12 @@
-"""Normal beats as they might have been: the same heart at another pace, the same electrode a little adrift.
+"""Data augmentation: time warping, as if the heart beat at another rate, and baseline wander, an electrode artefact.
 
-Members that see each beat changed anew every epoch learn what varies among normal beats and what does not. (Um et al.
-2017, "Data augmentation of wearable sensor data ... using convolutional neural networks", has warping; baseline wander
-is ECG's best-known artefact.)
+Each beat is changed at random again in every epoch, so that members learn what varies among normal beats and what does
+not.
+
+References
+----------
+Um et al. 2017, "Data augmentation of wearable sensor data for Parkinson's disease monitoring using convolutional neural
+networks" (time warping).
 """
 
 import math
@@ -11,12 +15,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-WARPS = 3  # slow sine waves that shift samples along the beat, its ends held
+WARPS = 3  # slow sine waves that shift samples in time; the ends of the beat stay
 WANDERS = 4  # slow cosine waves that are added to a beat
 
 
 def augment(beats: Tensor, warp: float, wander: float) -> Tensor:
-    """Change each beat at random, by torch's own random numbers.
+    """Change each beat at random, with the random numbers of torch.
 
     Parameters
     ----------
@@ -31,10 +35,10 @@ def augment(beats: Tensor, warp: float, wander: float) -> Tensor:
     members, n, length = beats.shape
     if warp:
         shift = torch.randn(members, n, WARPS) @ (warp * length * _waves(torch.sin, WARPS, length))
-        place = (torch.arange(length) + shift).clamp(0, length - 1)  # where each sample is taken from
-        left = place.floor().clamp(max=length - 2)
+        position = (torch.arange(length) + shift).clamp(0, length - 1)  # that each sample is taken from
+        left = position.floor().clamp(max=length - 2)
         index = left.long()
-        beats = torch.lerp(beats.gather(2, index), beats.gather(2, index + 1), place - left)
+        beats = torch.lerp(beats.gather(2, index), beats.gather(2, index + 1), position - left)
     if wander:
         beats = beats + torch.randn(members, n, WANDERS) @ (wander * _waves(torch.cos, WANDERS, length))
     return beats

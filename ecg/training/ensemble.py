@@ -1,4 +1,4 @@
-"""The members of an ensemble with their scaling, as one module: what is trained, and what the ONNX file computes."""
+"""The members of an ensemble with their scaling, as one module: it is trained, and exported as the ONNX file."""
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +15,17 @@ class Ensemble(nn.Module):
         self.filter = nn.Buffer(torch.from_numpy(scaling.filter))
         self.mean = nn.Buffer(torch.from_numpy(scaling.mean))
         self.deviation = nn.Buffer(torch.from_numpy(scaling.deviation))
-        # What changes nothing is left out of the model that ships.
+        # A step that changes nothing is left out of the exported model.
         self.filters, self.standardises = scaling.filters, scaling.standardises
 
     def scaled(self, beats: Tensor) -> Tensor:
-        """Raw beats in the space that the members work in; any shape (..., L)."""
+        """Scale raw beats of any shape (..., L)."""
         if self.filters:
             beats = beats @ self.filter
         return (beats - self.mean) / self.deviation if self.standardises else beats
 
     def errors(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What members leave of scaled beats, and the error at each step: `x` (K or 1, B, L) -> (K, B, L) both."""
+        """The residual of scaled beats and the error at each step: `x` (K or 1, B, L) -> (K, B, L) both."""
         output = self.members(x)
         reconstruction, *penalty = output if isinstance(output, tuple) else (output,)
         residual = x - reconstruction
@@ -39,9 +39,9 @@ class Ensemble(nn.Module):
     def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Raw beats (B, L) -> reconstruction in raw units (B, L), error at each step (B, L), scores (B,) and (B, K).
 
-        The first three are means over the members, of which the last has each one's own; a score is the mean error over
-        the steps. The reconstruction keeps what the filter takes out of a beat, so that the two differ by what the
-        members leave.
+        A score is the mean error over the steps. The first three outputs are means over the members; the last one has
+        the score of each member. The reconstruction includes what the filter removes from a beat: beat minus
+        reconstruction is the mean residual of the members.
         """
         residual, member_step_error = self.errors(self.scaled(beats).unsqueeze(0))  # (K, B, L)
         step_error = member_step_error.mean(0)  # (B, L)

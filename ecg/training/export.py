@@ -1,162 +1,47 @@
-"""From a trained ensemble to the ONNX file that ships: the same computation, without torch.
+"""From a trained ensemble to the files that ship: its computation as ONNX, its parameters as safetensors.
 
-torch.fx records the operations of `Ensemble.forward`; each is then written as an ONNX operator. torch's own exporter
-takes longer than the training (3 s) and writes paths and stack traces of the machine into the file; this table of the
-few operations in use gives the same bytes everywhere. An architecture that brings a new operation adds its line here.
+PyTorch's exporter writes the ONNX file, so an architecture may use any operation that it supports. Its metadata contain
+paths and stack traces of the machine; these are removed, so that the same ensemble gives the same bytes everywhere.
 """
 
-import operator
-from collections.abc import Callable, Mapping
+import logging
+import warnings
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
-from torch import fx, nn
 
 from ecg.exceptions import InputError
-from ecg.models import layers
 from ecg.training.ensemble import Ensemble
 
 OPSET = 20
-IR_VERSION = 10  # the oldest that holds this opset, so that older runtimes can read the file
 INPUT = "beats"
 OUTPUTS = ("reconstruction", "step_error", "score", "member_score")
 TOLERANCE = 1e-4  # relative to the largest value: float32 sums of 140 terms in another order differ by about 1e-6
 
 
-class _Graph:
-    """ONNX nodes and constants, as they come up."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, np.ndarray] = {}
-
-    def constant(self, value: Any, dtype: type = np.float32) -> str:
-        """The name of a constant; equal ones share it."""
-        array: np.ndarray = np.asarray(value, dtype=dtype, order="C")
-        for name, known in self.constants.items():
-            if known.dtype == array.dtype and known.shape == array.shape and (known == array).all():
-                return name
-        self.constants[f"constant_{len(self.constants)}"] = array
-        return f"constant_{len(self.constants) - 1}"
-
-    def integers(self, *values: int) -> str:
-        """The name of a constant that lists whole numbers, as ONNX wants dimensions, bounds and shapes."""
-        return self.constant(values, np.int64)
-
-    def add(self, name: str, operation: str, *inputs: str, **attributes: Any) -> str:
-        """A node with one output, which bears the node's name."""
-        self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **attributes))
-        return name
-
-
-def _binary(operation: str) -> Callable[..., str]:
-    def write(graph: _Graph, name: str, *operands: str | float) -> str:
-        return graph.add(name, operation, *(x if isinstance(x, str) else graph.constant(x) for x in operands))
-
-    return write
-
-
-def _unary(operation: str) -> Callable[..., str]:
-    return lambda graph, name, x: graph.add(name, operation, x)
-
-
-def _chunk(graph: _Graph, name: str, x: str, count: int, dim: int) -> list[str]:
-    parts = [f"{name}_{i}" for i in range(count)]
-    graph.nodes.append(helper.make_node("Split", [x], parts, name=name, axis=dim, num_outputs=count))
-    return parts
-
-
-def _narrow(graph: _Graph, name: str, x: str, dim: int, start: int, length: int) -> str:
-    return graph.add(name, "Slice", x, graph.integers(start), graph.integers(start + length), graph.integers(dim))
-
-
-def _pad(
-    graph: _Graph,
-    name: str,
-    x: str,
-    amounts: tuple[int, int],
-    mode: str = "constant",
-    value: float | None = None,
-    dim: int = -1,
-) -> str:
-    return graph.add(
-        name, "Pad", x, graph.integers(*amounts), graph.constant(value or 0.0), graph.integers(dim), mode=mode
-    )
-
-
-def _stack(graph: _Graph, name: str, parts: list[str], dim: int) -> str:
-    thick = [graph.add(f"{name}_{i}", "Unsqueeze", part, graph.integers(dim)) for i, part in enumerate(parts)]
-    return graph.add(name, "Concat", *thick, axis=dim)
-
-
-def _windows(graph: _Graph, name: str, x: str, kernel: int, stride: int, length: int) -> str:
-    padded = _pad(graph, f"{name}_padded", x, (kernel // 2, kernel // 2), dim=2)
-    seen = np.arange(0, length, stride)[:, None] + np.arange(kernel)  # (L', kernel)
-    gathered = graph.add(f"{name}_gathered", "Gather", padded, graph.constant(seen, np.int64), axis=2)
-    return graph.add(name, "Transpose", gathered, perm=[0, 1, 2, 4, 3])
-
-
-def _stretch(graph: _Graph, name: str, x: str, length: int) -> str:
-    return graph.add(name, "Gather", x, graph.constant(np.arange(length) // 2, np.int64), axis=2)
-
-
-# torch operation -> how to write it: (graph, the new node's name, the operation's arguments) -> the result's name, or
-# the names of its parts
-_OPERATIONS: dict[Any, Callable[..., str | list[str]]] = {
-    operator.add: _binary("Add"),
-    operator.sub: _binary("Sub"),
-    operator.mul: _binary("Mul"),
-    operator.truediv: _binary("Div"),
-    operator.matmul: _binary("MatMul"),
-    operator.getitem: lambda _graph, _name, parts, index: parts[index],
-    torch.exp: _unary("Exp"),
-    torch.relu: _unary("Relu"),
-    torch.sigmoid: _unary("Sigmoid"),
-    torch.stack: _stack,
-    torch.tanh: _unary("Tanh"),
-    nn.functional.pad: _pad,
-    layers.stretch: _stretch,
-    layers.windows: _windows,
-    "chunk": _chunk,
-    "expand": lambda graph, name, x, *shape: graph.add(name, "Expand", x, graph.integers(*map(abs, shape))),
-    "mean": lambda graph, name, x, dim: graph.add(name, "ReduceMean", x, graph.integers(dim), keepdims=0),
-    "narrow": _narrow,
-    "reshape": lambda graph, name, x, *shape: graph.add(name, "Reshape", x, graph.integers(*shape)),
-    "select": lambda graph, name, x, dim, i: graph.add(name, "Gather", x, graph.constant(i, np.int64), axis=dim),
-    "square": lambda graph, name, x: graph.add(name, "Mul", x, x),
-    "squeeze": lambda graph, name, x, dim: graph.add(name, "Squeeze", x, graph.integers(dim)),
-    "sum": lambda graph, name, x, dim, keepdim=False: graph.add(
-        name, "ReduceSum", x, graph.integers(dim), keepdims=int(keepdim)
-    ),
-    "transpose": lambda graph, name, x, *_: graph.add(name, "Transpose", x),  # of a matrix: the axes in reverse
-    "unsqueeze": lambda graph, name, x, dim: graph.add(name, "Unsqueeze", x, graph.integers(dim)),
-}
-
-
-def to_onnx(ensemble: Ensemble, samples: np.ndarray, facts: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """The ensemble as an ONNX model, checked to give what torch gives on `samples`.
+def to_onnx(ensemble: Ensemble, samples: np.ndarray, metadata: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The ensemble as an ONNX model, checked to give what PyTorch gives on `samples`.
 
     Input `beats` float32 (beats, L), raw; outputs `reconstruction` (beats, L) in raw units, `step_error` (beats, L),
-    `score` (beats,) and `member_score` (beats, K). The number of beats is free.
+    `score` (beats,) and `member_score` (beats, K). The number of beats is not fixed.
 
     Parameters
     ----------
-    samples : float32 ndarray of shape (n_beats, L), beats to check the model on
-    facts : what to say of the model in the file's metadata
+    samples : float32 ndarray of shape (n_beats, L), n_beats at least 2, to check the model on
+    metadata : what the file says of the model
 
     Raises
     ------
     InputError
-        if the ensemble uses an operation that has no translation, or if ONNX Runtime's results differ from torch's.
+        if PyTorch cannot export the ensemble, or if ONNX Runtime's results differ from PyTorch's.
     """
-    model = _translate(ensemble.eval(), samples.shape[1])
-    helper.set_model_props(model, dict(sorted(facts.items())))
+    model = _exported(ensemble.eval(), torch.from_numpy(samples[:2]))
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     _check(content, ensemble, samples)
@@ -168,40 +53,35 @@ def weights(ensemble: Ensemble) -> bytes:
     return save(ensemble.state_dict())
 
 
-def _translate(ensemble: Ensemble, length: int) -> onnx.ModelProto:
-    graph = _Graph()
-    state = ensemble.state_dict(keep_vars=True)
-    names: dict[fx.Node, Any] = {}
-    outputs: tuple[fx.Node, ...] = ()
+def _exported(ensemble: Ensemble, example: torch.Tensor) -> onnx.ModelProto:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not installed
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of PyTorch's own use of what it has deprecated
+            program = torch.onnx.export(
+                ensemble,
+                (example,),
+                input_names=[INPUT],
+                output_names=OUTPUTS,
+                dynamic_shapes=({0: torch.export.Dim("beats")},),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise InputError(f"PyTorch cannot export the model to ONNX: {reason}") from None
+    assert program is not None  # it would be None if it had gone to a file
+    return _without_origin(program.model_proto)
 
-    for node in fx.symbolic_trace(ensemble).graph.nodes:
-        if node.op == "placeholder":
-            names[node] = INPUT
-        elif node.op == "get_attr":
-            names[node] = node.target
-            graph.constants[node.target] = state[node.target].detach().numpy()
-        elif node.op == "output":
-            outputs = node.args[0]
-        elif node.target in _OPERATIONS:
-            names[node] = _OPERATIONS[node.target](graph, node.name, *fx.map_arg(node.args, names.get), **node.kwargs)
-        else:
-            raise InputError(f"the model uses {node.target}, which ecg/training/export.py cannot write as ONNX yet")
-    for node, name in zip(outputs, OUTPUTS, strict=True):
-        graph.add(name, "Identity", names[node])
 
-    def described(name: str, *shape: str | int) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["beats", *shape])
-
-    with torch.no_grad():
-        shapes = [output.shape for output in ensemble(torch.zeros(1, length))]
-    results = [described(name, *shape[1:]) for name, shape in zip(OUTPUTS, shapes, strict=True)]
-    constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
-    return helper.make_model(
-        helper.make_graph(graph.nodes, "ecg-anomaly-detector", [described(INPUT, length)], results, constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="ecg",
-    )
+def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the metadata that depend on the machine and on the build of PyTorch."""
+    graph = model.graph
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph, model):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    model.producer_version = model.producer_version.partition("+")[0]
+    return model
 
 
 def _check(content: bytes, ensemble: Ensemble, samples: np.ndarray) -> None:
@@ -210,9 +90,10 @@ def _check(content: bytes, ensemble: Ensemble, samples: np.ndarray) -> None:
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = ensemble(torch.from_numpy(samples))
-    for name, theirs, ours in zip(OUTPUTS, session.run(OUTPUTS, {INPUT: samples}), expected, strict=True):
-        off, largest = np.abs(theirs - ours.numpy()).max(), np.abs(ours.numpy()).max()
-        if not off <= TOLERANCE * largest:
+    for name, actual, tensor in zip(OUTPUTS, session.run(OUTPUTS, {INPUT: samples}), expected, strict=True):
+        difference, largest = np.abs(actual - tensor.numpy()).max(), np.abs(tensor.numpy()).max()
+        if not difference <= TOLERANCE * largest:
             raise InputError(
-                f"the exported model's {name} is off torch's by {off:.2g}; the largest value is {largest:.2g}"
+                f"the exported model's {name} differs from PyTorch's by {difference:.2g}; the largest value is "
+                f"{largest:.2g}"
             )

@@ -1,21 +1,26 @@
 """Cross-fitted training of an ensemble of autoencoders.
 
-With K folds the normal beats are dealt into K parts, and member k is fitted to all parts but the k-th. Every beat then
-has one error from a member that never saw it: the held-out error, which says how a new normal beat will fare. (Vovk
-2015, "Cross-conformal predictors"; Barber, Candes, Ramdas, Tibshirani 2021, "Predictive inference with the
-jackknife+".)
-All members advance together in one batched computation, which costs little more than one of them.
+With K folds the normal beats are split at random into K parts, and member k is fitted to all parts but the k-th. So
+every beat has one error from a member that was not fitted to it: the held-out error, which estimates the error that a
+new normal beat will have. All members are trained together in one batched computation, which costs little more than one
+of them.
+
+References
+----------
+Vovk 2015, "Cross-conformal predictors". Barber, Candès, Ramdas, Tibshirani 2021, "Predictive inference with the
+jackknife+". Kingma & Ba 2015, "Adam: a method for stochastic optimization".
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from torch.optim.adam import adam
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from tqdm import trange
 
 from ecg.exceptions import InputError
@@ -25,7 +30,16 @@ from ecg.training.ensemble import Ensemble
 from ecg.training.scaling import Scaling
 
 Losses = dict[str, float]
-Follow = Callable[[int, Losses], None]
+OnEpoch = Callable[[int, Losses], None]
+
+# How the learning rate goes over the steps of a training. One cycle: Smith & Topin 2019, "Super-convergence"; Adam's
+# momentum stays as it is.
+SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {
+    "constant": lambda optimizer, _steps: ConstantLR(optimizer, factor=1.0),
+    "one_cycle": lambda optimizer, steps: OneCycleLR(
+        optimizer, optimizer.param_groups[0]["lr"], total_steps=steps, cycle_momentum=False
+    ),
+}
 
 torch.set_num_threads(1)  # how many threads share a sum changes its last bit, and these sums are too small to share
 
@@ -34,9 +48,9 @@ torch.set_num_threads(1)  # how many threads share a sum changes its last bit, a
 class Fit:
     """A trained ensemble and what is known of its training beats.
 
-    fold : int ndarray of shape (n_beats,), the member that did not see the beat; all 0 with one fold
-    fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that saw the beat
-    held_out_error : the same under the one that did not; None with one fold
+    fold : int ndarray of shape (n_beats,), the member that was not fitted to the beat; all 0 with one fold
+    fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that were fitted to the beat
+    held_out_error : the same under the member that was not; None with one fold
     losses : of each epoch, means over beats and members: "fitted", of the augmented beats as the epoch went by, and
         "held_out", at its end, which one fold does not have
     """
@@ -53,7 +67,7 @@ def fit(
     scaling: Scaling,
     build: Callable[[int, int], nn.Module],
     settings: Train,
-    follow: Follow = lambda _epoch, _losses: None,
+    on_epoch: OnEpoch = lambda _epoch, _losses: None,
 ) -> Fit:
     """Fit an ensemble to normal beats by Adam on their mean error; each member keeps its epoch of lowest loss.
 
@@ -62,12 +76,12 @@ def fit(
     samples : float32 ndarray of shape (n_beats, n_samples), raw normal beats
     build : makes the untrained autoencoder from the number of members and the beat's length
     settings : the train section of params.yaml; its seed decides folds, initial weights and the order of beats
-    follow : is told each epoch, counted from 1, and its losses: "fitted" and, with two folds or more, "held_out"
+    on_epoch : called after each epoch with its number, from 1, and its losses (see `Fit`)
 
     Raises
     ------
     InputError
-        if there are fewer beats than two a fold, or if the loss stops being a number.
+        if there are fewer than two beats a fold, or if the loss becomes infinite or NaN.
     """
     n, folds = len(samples), settings.folds
     if n < 2 * folds:
@@ -78,10 +92,10 @@ def fit(
         saw = _saw(fold, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
-        losses = _train(ensemble, beats, saw, settings, follow)
+        losses = _train(ensemble, beats, saw, settings, on_epoch)
     fitted_error = _fitted_error(ensemble, beats, saw)
     held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
-    _refuse_infinite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
+    _require_finite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
     return Fit(
         ensemble,
         fold=fold.numpy(),
@@ -114,92 +128,58 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     return result
 
 
-def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, follow: Follow) -> list[Losses]:
+def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, on_epoch: OnEpoch) -> list[Losses]:
     """Train the members in place; the losses of each epoch."""
     x = ensemble.scaled(beats)
     seen = [torch.nonzero(row).squeeze(1) for row in saw]  # a member's own beats, one tensor a member
-    size = min(map(len, seen))  # of folds that differ by a beat, the larger sits one out, another every epoch
+    size = min(map(len, seen))  # of folds that differ by a beat, the larger leaves one out, another every epoch
     parameters = list(ensemble.parameters())
-    steps = settings.epochs * math.ceil(size / settings.batch_size)
-    rates = map(SCHEDULES[settings.schedule], np.arange(steps) / max(steps - 1, 1))
-    step = _adam(parameters)
-    kept = [p.detach().clone() for p in parameters]
+    optimizer = Adam(parameters, settings.learning_rate, fused=True)
+    schedule = SCHEDULES[settings.schedule](optimizer, settings.epochs * math.ceil(size / settings.batch_size))
+    best = [p.detach().clone() for p in parameters]
     lowest = torch.full((len(seen),), math.inf)
     losses: list[Losses] = []
     with trange(settings.epochs, desc="train", unit="epoch", disable=None) as progress:
         for epoch in progress:
             order = torch.stack([own[torch.randperm(len(own))[:size]] for own in seen])  # (K, size)
-            changed = augment(x[order], settings.warp, settings.wander)  # (K, size, L)
-            fitted = torch.zeros(len(seen))
-            ensemble.train()
-            for batch in changed.split(settings.batch_size, dim=1):  # (K, B, L)
-                _, step_error = ensemble.errors(batch)
-                loss = step_error.mean((1, 2))  # (K,), each member's own
-                step(torch.autograd.grad(loss.sum(), parameters), settings.learning_rate * next(rates))
-                fitted += loss.detach() * (batch.shape[1] / size)
-            ensemble.eval()
-            _refuse_infinite(fitted, settings)
+            augmented = augment(x[order], settings.warp, settings.wander)  # (K, size, L)
+            fitted = _train_epoch(ensemble, augmented.split(settings.batch_size, dim=1), optimizer, schedule)
+            _require_finite(fitted, settings)
             better = fitted < lowest
             lowest = torch.where(better, fitted, lowest)
-            for keep, parameter in zip(kept, parameters, strict=True):
-                keep[better] = parameter.detach()[better]
+            for kept, parameter in zip(best, parameters, strict=True):
+                kept[better] = parameter.detach()[better]
             losses.append({"fitted": float(fitted.mean())})
             if settings.folds > 1:
                 losses[-1]["held_out"] = float(_held_out_error(ensemble, beats, saw).mean())
-            follow(epoch + 1, losses[-1])
+            on_epoch(epoch + 1, losses[-1])
             progress.set_postfix(losses[-1], refresh=False)
     with torch.no_grad():
-        for keep, parameter in zip(kept, parameters, strict=True):
-            parameter.copy_(keep)
+        for kept, parameter in zip(best, parameters, strict=True):
+            parameter.copy_(kept)
     return losses
 
 
-def _refuse_infinite(loss: Tensor, settings: Train) -> None:
+def _train_epoch(ensemble: Ensemble, batches: Sequence[Tensor], optimizer: Optimizer, schedule: LRScheduler) -> Tensor:
+    """Take a step for each batch of scaled beats, (K, B, L); the mean loss of each member, (K,)."""
+    size = sum(batch.shape[1] for batch in batches)
+    mean = torch.zeros(len(batches[0]))
+    ensemble.train()
+    for batch in batches:
+        _, step_error = ensemble.errors(batch)
+        loss = step_error.mean((1, 2))  # (K,), each member's own
+        optimizer.zero_grad()
+        loss.sum().backward()
+        optimizer.step()
+        schedule.step()
+        mean += loss.detach() * (batch.shape[1] / size)
+    ensemble.eval()
+    return mean
+
+
+def _require_finite(loss: Tensor, settings: Train) -> None:
     if not loss.isfinite().all():
         raise InputError(
-            f"params.yaml: train.learning_rate is {settings.learning_rate}: the loss is no finite number any more; "
-            "a lower rate may hold"
+            f"params.yaml: train.learning_rate is {settings.learning_rate}: the loss is no longer a finite number; "
+            "a lower rate may help"
         )
-
-
-def _one_cycle(done: float) -> float:
-    """Up from 1/25 of the rate to the rate by 3/10 of the steps, then down to 1/250,000 of it; each half a cosine."""
-    start, end, top = 1 / 25, 1 / 250_000, 0.3
-    if done < top:
-        return 1 - (1 - start) * (1 + math.cos(math.pi * done / top)) / 2
-    return end + (1 - end) * (1 + math.cos(math.pi * (done - top) / (1 - top))) / 2
-
-
-# How much of train.learning_rate a step takes, by the share of the steps that is done. One cycle: Smith & Topin 2019,
-# "Super-convergence", as torch's OneCycleLR has it by default, but with Adam's momentum left as it is.
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": lambda _: 1.0, "one_cycle": _one_cycle}
-
-
-def _adam(parameters: list[nn.Parameter]) -> Callable[[tuple[Tensor, ...], float], None]:
-    """A step of torch's Adam with its default settings, given the gradients and the learning rate.
-
-    The function behind torch.optim.Adam, because the class imports torch's compiler: 1.6 s, longer than the training.
-    """
-    mean, square = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-    steps = [torch.tensor(0.0) for _ in parameters]
-
-    @torch.no_grad()
-    def step(gradients: tuple[Tensor, ...], learning_rate: float) -> None:
-        adam(
-            parameters,  # type: ignore[arg-type]
-            list(gradients),
-            mean,
-            square,
-            [],
-            steps,
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=learning_rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
-
-    return step

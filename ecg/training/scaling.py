@@ -1,4 +1,4 @@
-"""Scaling that is fitted on normal training beats and travels inside the model."""
+"""Scaling of beats, fitted on normal training beats; it is part of the exported model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,23 +23,28 @@ class Scaling:
 
     @classmethod
     def fit(cls, samples: np.ndarray, settings: Preprocess) -> "Scaling":
-        """Fit on normal beats, `samples` of shape (n_beats, n_samples), as the preprocess section of params.yaml says.
+        """Fit on normal beats, by the method `settings.scaling`.
 
-        none : beats as they are
-        standard : each step standardised by its mean and deviation; one at which all beats are equal is centred but not
-            divided, as in scikit-learn's StandardScaler
-        filter : beats smoothed by a Gaussian of standard deviation `smoothing`, in samples, and freed of the polynomial
-            of degree `detrend` that fits them best. Smoothing takes out noise, detrending what the electrode drifts;
-            neither is the heart's. Nothing is fitted.
+        none : beats are not changed
+        standard : each step is standardised by its mean and standard deviation; a step at which all beats are equal is
+            only centred, as in scikit-learn's StandardScaler
+        filter : beats are smoothed by a Gaussian of standard deviation `smoothing`, in samples, and the polynomial of
+            degree `detrend` that fits a beat best is subtracted. This removes noise and baseline wander. Nothing is
+            fitted.
+
+        Parameters
+        ----------
+        samples : float ndarray of shape (n_beats, n_samples)
+        settings : the preprocess section of params.yaml
         """
         length = samples.shape[1]
-        every, mean, deviation = np.eye(length), np.zeros(length), np.ones(length)
+        matrix, mean, deviation = np.eye(length), np.zeros(length), np.ones(length)
         if settings.scaling == "standard":
             mean, deviation = samples.mean(axis=0, dtype=np.float64), samples.std(axis=0, dtype=np.float64)
             deviation[deviation < 10 * np.finfo(np.float64).eps] = 1.0
         if settings.scaling == "filter":
-            every = _gaussian(length, settings.smoothing) @ _detrending(length, settings.detrend)
-        return cls(*(array.astype(np.float32) for array in (every, mean, deviation)))
+            matrix = _gaussian(length, settings.smoothing) @ _detrending(length, settings.detrend)
+        return cls(*(array.astype(np.float32) for array in (matrix, mean, deviation)))
 
     @property
     def filters(self) -> bool:
@@ -52,7 +57,7 @@ class Scaling:
         return not bool((self.mean == 0).all() and (self.deviation == 1).all())
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
-        """Raw beats in the space that the model works in; float32, shape (n_beats, n_samples)."""
+        """Scale raw beats: float32 of shape (n_beats, n_samples) in and out."""
         filtered = samples @ self.filter if self.filters else samples
         return (filtered - self.mean) / self.deviation if self.standardises else filtered
 
@@ -67,7 +72,7 @@ class Scaling:
 
 
 def _gaussian(length: int, width: float) -> np.ndarray:
-    """The matrix (L, L) that smooths a row of samples; near an end, by the part of the Gaussian that is inside."""
+    """The matrix (L, L) that smooths a row of samples; near an end, with the part of the Gaussian inside the beat."""
     if width == 0:
         return np.eye(length)
     steps = np.arange(length)
@@ -76,6 +81,6 @@ def _gaussian(length: int, width: float) -> np.ndarray:
 
 
 def _detrending(length: int, degree: int) -> np.ndarray:
-    """The matrix (L, L) that takes the best-fitting polynomial out of a row of samples."""
+    """The matrix (L, L) that subtracts the best-fitting polynomial from a row of samples."""
     basis, _ = np.linalg.qr(np.linspace(-1, 1, length)[:, None] ** np.arange(degree + 1))
     return np.eye(length) - basis @ basis.T

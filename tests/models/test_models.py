@@ -20,33 +20,33 @@ def test_members_that_share_their_beats_are_the_same_as_with_beats_of_their_own(
 
 
 def test_lstm_is_what_torch_calls_lstm() -> None:
-    lstm = models.build("lstm", {"lstm": {"hidden": 5, "patch": 7, "latent": 2}}, 2, 140).eval()
+    ours = models.build("lstm", {"lstm": {"hidden": 5, "patch": 7, "latent": 2}}, 2, 140).eval().encoder
     beats = torch.randn(2, 6, 140)
-    for member in range(2):
-        reference = nn.LSTM(7, 5, batch_first=True)
-        order = torch.cat([torch.arange(5), 5 + torch.arange(5), 15 + torch.arange(5), 10 + torch.arange(5)])
-        cell = lstm.encoder  # ours has the gates in the order i, f, o, g; torch's is i, f, g, o
-        with torch.no_grad():
-            reference.weight_ih_l0.copy_(cell.input.weight[member].T[order])
-            reference.weight_hh_l0.copy_(cell.recurrent.weight[member].T[order])
-            reference.bias_ih_l0.copy_(cell.input.bias[member, 0][order])
-            reference.bias_hh_l0.copy_(cell.recurrent.bias[member, 0][order])
-            _, (h, _) = reference(beats[member].reshape(6, 20, 7))
-            state = None
-            x = cell.input(beats.reshape(2, -1, 7)).reshape(2, 6, 20, 20)
-            for t in range(20):
-                state = cell(x.select(2, t), state)
-        torch.testing.assert_close(state[0][member], h[0], atol=1e-5, rtol=1e-4)
+    # Ours has the gates in the order i, f, o, g; torch's is i, f, g, o.
+    order = torch.cat([torch.arange(5), 5 + torch.arange(5), 15 + torch.arange(5), 10 + torch.arange(5)])
+    with torch.no_grad():
+        states = ours(beats.split(7, -1))
+        for member in range(2):
+            reference = nn.LSTM(7, 5, batch_first=True)
+            reference.weight_ih_l0.copy_(ours.input.weight[member].T[order])
+            reference.weight_hh_l0.copy_(ours.recurrent.weight[member].T[order])
+            reference.bias_ih_l0.copy_(ours.input.bias[member, 0][order])
+            reference.bias_hh_l0.copy_(ours.recurrent.bias[member, 0][order])
+            expected, _ = reference(beats[member].reshape(6, 20, 7))
+            torch.testing.assert_close(torch.stack(states, 2)[member], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_convolution_is_what_torch_calls_convolution() -> None:
-    for stride in (1, 2):
-        ours = layers.Convolution(3, 4, 5, kernel=7, stride=stride, length=33)
-        x = torch.randn(3, 6, 33, 4)
-        for member in range(3):
-            weight = ours.map.weight[member].T.reshape(5, 4, 7)
-            expected = nn.functional.conv1d(x[member].mT, weight, ours.map.bias[member, 0], stride, padding=3)
-            torch.testing.assert_close(ours(x)[member], expected.mT, atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution_is_what_torch_calls_convolution(stride: int, shared: bool) -> None:
+    ours = layers.Convolution(3, 4, 5, kernel=7, stride=stride)
+    x = torch.randn(6, 1 if shared else 3, 4, 33)
+    actual = ours(x.flatten(1, 2).unsqueeze(2)).reshape(6, 3, 5, -1)
+    for member in range(3):
+        weight = ours.affine.weight[member].T.reshape(5, 4, 7)
+        own = x[:, 0 if shared else member]
+        expected = nn.functional.conv1d(own, weight, ours.affine.bias[member, 0], stride, padding=3)
+        torch.testing.assert_close(actual[:, member], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_lstm_decoder_does_not_see_the_beat(committed: Params) -> None:

@@ -37,13 +37,13 @@ def test_a_warped_beat_keeps_its_ends_and_its_range(normal: np.ndarray) -> None:
     assert (warped.amin(-1) >= beats.amin(-1) - 1e-6).all()
 
 
-def test_warping_moves_samples_in_time_by_what_it_is_told() -> None:
+def test_warping_moves_samples_in_time_by_the_given_deviation() -> None:
     ramp = torch.arange(140.0).expand(1, 4000, 140)  # on which a shift in time is a difference in height
     shift = augment(ramp, 0.01, 0.0) - ramp
     assert shift[..., 70].std() == pytest.approx(0.01 * 140 * 2**0.5, rel=0.1)  # two of the three waves are 1 there
 
 
-def test_wandering_adds_slow_waves_of_the_size_it_is_told() -> None:
+def test_wandering_adds_slow_waves_of_the_given_deviation() -> None:
     waves = augment(torch.zeros(1, 4000, 140), 0.0, 0.3)[0]
     assert waves[:, 0].std() == pytest.approx(0.3 * 2, rel=0.1)  # all four waves are 1 there
     spectrum = torch.fft.rfft(waves - waves.mean(-1, keepdim=True)).abs().square().sum(0)
