@@ -1,4 +1,4 @@
-"""The errors that are meant for the person, not for the programmer."""
+"""Errors whose messages are written for the user, and how programs print them."""
 
 import sys
 from collections.abc import Iterator
@@ -6,14 +6,16 @@ from contextlib import contextmanager
 
 
 class InputError(Exception):
-    """Something from outside is wrong; the message says what, where, and what to do about it."""
+    """An input is wrong; the message says what is wrong, where, and what to do."""
 
 
 class BeatError(InputError):
-    """One of many beats is wrong.
+    """One of several beats is wrong.
 
-    reason : what is wrong with it, a phrase that goes on from its name
-    beat, sample : its place among the beats, and the place in it, or None if it is the whole beat; both from 0
+    Parameters
+    ----------
+    reason : what is wrong; a phrase that continues "beat 3" or "beat 3, sample 7", such as "is nan"
+    beat, sample : index of the beat and of the sample in it, from 0; None if the whole beat is wrong
     """
 
     def __init__(self, reason: str, beat: int, sample: int | None = None) -> None:
@@ -21,15 +23,15 @@ class BeatError(InputError):
         self.reason, self.beat, self.sample = reason, beat, sample
 
     def after(self, beats: int) -> "BeatError":
-        """The same error where as many beats came before."""
+        """The same error, with the index of the beat increased by the number of beats that came before."""
         return BeatError(self.reason, self.beat + beats, self.sample)
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """End the program with a message and exit status 1, not with a traceback, where the person can mend what is wrong.
+def exit_on_error() -> Iterator[None]:
+    """Exit with status 1 and one message instead of a traceback, if the user can correct the error.
 
-    Of the system's errors, that is a full disk or a read-only folder, for example.
+    That is every InputError, and what the operating system refuses: a full disk or a read-only folder, for example.
     """
     try:
         yield
@@ -39,7 +41,7 @@ def reported() -> Iterator[None]:
 
 @contextmanager
 def needed_for(purpose: str, extra: str) -> Iterator[None]:
-    """Turn a package that is not installed into an InputError that says what it is for, and which extra brings it."""
+    """Turn a missing package into an InputError that says what needs it and which extra installs it."""
     try:
         yield
     except ModuleNotFoundError as error:

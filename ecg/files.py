@@ -1,31 +1,31 @@
-"""Files that are written whole or not at all, with the same bytes for the same content."""
+"""Reading and writing files: written completely or not at all, and with equal bytes for equal content."""
 
-import csv
 import hashlib
 import io
 import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ecg.exceptions import InputError
 
-Table = tuple[Sequence[str], Iterable[Sequence[Any]]]  # header and rows
+if TYPE_CHECKING:  # code that writes no table must not need pandas
+    import pandas
 
 METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
-FLOAT32_DIGITS = 9  # significant digits that bring a float32 back exactly
+FLOAT32_DIGITS = 9  # significant digits that restore a float32 exactly
 FLOAT64_DIGITS = 17  # and a float64
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
 
 def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
-    """The content of a file that the pipeline makes; InputError says how to come by it if it is missing."""
+    """The content of a file; InputError with the remedy if it is missing."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
 
 
 def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
-    """What a JSON file says, unchecked; InputError if it is missing or no JSON."""
+    """The content of a JSON file, not validated; InputError if it is missing or not JSON."""
     try:
         return json.loads(read_bytes(path, remedy))
     except (ValueError, RecursionError) as error:
@@ -41,7 +41,7 @@ def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
 
 
 def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote, by their names; InputError if the file is missing or another."""
+    """The arrays that `write_arrays` wrote, by name; InputError if the file is missing or holds no arrays."""
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
             return dict(arrays)
@@ -50,7 +50,7 @@ def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """The arrays of these names; InputError if the file is missing or another."""
+    """The arrays of these names; InputError if the file is missing or does not hold them."""
     arrays = read_all_arrays(path)
     if missing := [name for name in names if name not in arrays]:
         raise InputError(f"{path} does not hold {' and '.join(missing)}; `dvc repro` makes it anew")
@@ -59,9 +59,9 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its place at `path` when the block ends; if the block fails, nothing is left of it.
+    """A temporary file to write, which replaces `path` when the block ends and is deleted if the block fails.
 
-    An OSError names `path`, not the file that is written first, and also where a full disk does not say which file.
+    An OSError names `path`, not the temporary file, even where the operating system names no file (a full disk).
     """
     partial = None
     try:
@@ -69,7 +69,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(partial, 0o644)  # mkstemp's own mode shuts everybody else out
+        os.chmod(partial, 0o644)  # mkstemp lets only the owner read
         os.replace(partial, path)
     except BaseException as error:
         if partial is not None:
@@ -80,18 +80,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
+    """Write `content` to `path` in one step: a reader sees the old file or the new one, never a part."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Put each content at its path, all or none: until all are written, the old files stay as they are."""
+    """Write each content to its path, all or none: the old files are replaced after all are written."""
     with ExitStack() as stack:
         for path, content in contents.items():
             file = stack.enter_context(replacing(path))
             file.write(content)
-            file.flush()  # a full disk should be noticed before any file takes its place
+            file.flush()  # so that a full disk is noticed before any file is replaced
 
 
 def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGITS) -> None:
@@ -100,18 +100,22 @@ def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGIT
     write_bytes(path, f"{text}\n".encode())
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], digits: int = METRIC_DIGITS) -> None:
-    """Write a table as CSV: floats to `digits` significant digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow([rounded(value, digits) for value in row])
-    write_bytes(path, text.getvalue().encode())
+def csv_bytes(table: "pandas.DataFrame", digits: int = METRIC_DIGITS) -> bytes:
+    """A table as CSV, without its index: floats to `digits` significant digits, nothing where a value is missing."""
+
+    def written(value: Any) -> str:
+        return repr(rounded(float(value), digits))
+
+    return table.to_csv(index=False, lineterminator="\n", float_format=written).encode()
+
+
+def write_csv(path: Path, table: "pandas.DataFrame", digits: int = METRIC_DIGITS) -> None:
+    """Write a table as CSV (`csv_bytes`)."""
+    write_bytes(path, csv_bytes(table, digits))
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write named arrays as an uncompressed .npz, which NumPy dates 1980 whatever the clock says."""
+    """Write named arrays as an uncompressed .npz, which NumPy always dates 1980."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     write_bytes(path, content.getvalue())
@@ -123,12 +127,12 @@ def sha256(content: bytes) -> str:
 
 
 def md5(path: Path) -> str:
-    """The MD5 of a file in hexadecimal, as dvc.lock has it."""
+    """The MD5 of a file in hexadecimal, as in dvc.lock."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def rounded(value: Any, digits: int = METRIC_DIGITS) -> Any:
-    """A value as it is written: floats, in whatever it holds, to `digits` significant digits."""
+    """A value as it is written: all floats in it, at any depth, to `digits` significant digits."""
     if isinstance(value, Mapping):
         return {key: rounded(inner, digits) for key, inner in value.items()}
     if isinstance(value, list):

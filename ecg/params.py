@@ -1,6 +1,7 @@
-"""params.yaml: what every section accepts, checked as a whole before any work is done.
+"""params.yaml: the accepted values of every section, all checked before a stage starts to work.
 
-Where `fetch.source` is `recording`, the values in `recording.overrides` take the place of those in the other sections.
+The comments in params.yaml explain the parameters. If `fetch.source` is `recording`, the values in
+`recording.overrides` replace those of the other sections.
 """
 
 from collections.abc import Mapping
@@ -14,39 +15,23 @@ from ecg.exceptions import InputError
 from ecg.schema import Rate, Strict, check
 
 PARAMS = Path("params.yaml")
-Size = Annotated[int, Field(ge=1)]  # of a layer
-Span = Annotated[list[Annotated[float, Field(ge=0, le=5)]], Field(min_length=2, max_length=2)]
+Size = Annotated[int, Field(ge=1)]  # units of a layer
+Interval = Annotated[list[Annotated[float, Field(ge=0, le=5)]], Field(min_length=2, max_length=2)]
 
 
 class Cutting(Strict):
-    """How beats are cut from a lead.
-
-    highpass, lowpass : the band that is left of the signal, in Hz
-    segmentation : rr, from an R peak to the next; window, a fixed time around it; rhythm, a time around it that is
-        measured in running medians of the RR interval
-    window : seconds before and after the R peak
-    rhythm : running medians before and after it
-    length : samples of a beat
-    """
+    """How beats are cut from a lead."""
 
     highpass: Annotated[float, Field(gt=0, le=5)]
     lowpass: Annotated[float, Field(ge=15, le=100)]
     segmentation: Literal["rr", "window", "rhythm"]
-    window: Span
-    rhythm: Span
+    window: Interval
+    rhythm: Interval
     length: Annotated[int, Field(ge=16, le=1000)]
 
 
 class Recording(Strict):
-    """A recording to learn from.
-
-    path : of a WFDB record, an EDF, CSV or NPY file in `fetch.folder`; `physionet:DATABASE/RECORD` on the web
-    lead : its name, or its number from 0
-    rate : samples a second, for files that do not say
-    annotations : the ending of the WFDB annotations to read; null to read none
-    minutes : how long the training part is
-    beats : how beats are cut; the model remembers it
-    """
+    """A recording to train on."""
 
     path: str | None
     lead: Annotated[int, Field(ge=0)] | str
@@ -57,13 +42,7 @@ class Recording(Strict):
 
 
 class Fetch(Strict):
-    """Where beats come from.
-
-    source : a set of the UCR archive, or a recording
-    dataset : its name
-    folder : where the files on this disk lie that `sources` and `recording.path` name
-    sources : of an archive, tried in turn (`ecg.data.sources`)
-    """
+    """Where beats come from."""
 
     source: Literal["archive", "recording"]
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -73,7 +52,7 @@ class Fetch(Strict):
 
 
 class Preprocess(Strict):
-    """The normal class, and the space that models work in (`ecg.training.scaling`)."""
+    """The normal class and the scaling of beats (`ecg.training.scaling`)."""
 
     normal_class: int
     scaling: Literal["none", "standard", "filter"]
@@ -82,7 +61,7 @@ class Preprocess(Strict):
 
 
 class Train(Strict):
-    """Cross-fitted training (`ecg.training.fitting`), and how beats are varied for it (`ecg.training.augmentation`)."""
+    """Cross-fitted training (`ecg.training.fitting`) and augmentation (`ecg.training.augmentation`)."""
 
     model: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -97,16 +76,12 @@ class Train(Strict):
 
 def _odd(kernel: int) -> int:
     if kernel % 2 == 0:
-        raise ValueError("it should be odd, so that it has a centre")
+        raise ValueError("it should be odd, so that it has a central element")
     return kernel
 
 
 class Dense(Strict):
-    """`ecg.models.dense`.
-
-    hidden : sizes from the beat inwards; the decoder mirrors them
-    noise : the standard deviation of what is added to a beat that is to be reconstructed without it
-    """
+    """Parameters of `ecg.models.dense`."""
 
     hidden: list[Size]
     latent: Size
@@ -114,10 +89,7 @@ class Dense(Strict):
 
 
 class Conv1d(Strict):
-    """`ecg.models.conv1d`.
-
-    channels : of each layer, from the beat inwards
-    """
+    """Parameters of `ecg.models.conv1d`."""
 
     channels: Annotated[list[Size], Field(min_length=1)]
     kernel: Annotated[Size, AfterValidator(_odd)]
@@ -125,11 +97,7 @@ class Conv1d(Strict):
 
 
 class Lstm(Strict):
-    """`ecg.models.lstm`.
-
-    hidden : units of the encoder, and of the decoder
-    patch : consecutive samples that make one step of the sequence
-    """
+    """Parameters of `ecg.models.lstm`."""
 
     hidden: Size
     patch: Size
@@ -137,12 +105,7 @@ class Lstm(Strict):
 
 
 class Vae(Strict):
-    """`ecg.models.vae`.
-
-    hidden : sizes from the beat inwards; the decoder mirrors them
-    beta : the weight of the code's divergence from the standard normal distribution
-    score : of the code's mean, its reconstruction error or its negative ELBO
-    """
+    """Parameters of `ecg.models.vae`."""
 
     hidden: Annotated[list[Size], Field(min_length=1)]
     latent: Size
@@ -150,13 +113,13 @@ class Vae(Strict):
     score: Literal["error", "elbo"]
 
 
-# Checked before anything is downloaded, without torch. The section of an architecture that is not among these is
-# checked by the `Params` in its own file, when it is built.
+# Checked here, before any download, without importing torch. An architecture of your own has `Params` in its own file,
+# which check its section when the model is built.
 ARCHITECTURES: Mapping[str, type[Strict]] = {"conv1d": Conv1d, "dense": Dense, "lstm": Lstm, "vae": Vae}
 
 
 class Calibrate(Strict):
-    """From held-out errors to the threshold (`ecg.detector.thresholds`)."""
+    """How the threshold is computed from held-out errors (`ecg.detector.thresholds`)."""
 
     method: Literal["percentile", "conformal", "conformal_conditional", "pot", "f1"]
     alpha: Rate
@@ -167,14 +130,14 @@ class Calibrate(Strict):
 
 
 class Evaluate(Strict):
-    """How finely the evaluation looks."""
+    """Resolution of the score histogram, and bootstrap samples of intervals."""
 
     histogram_bins: Annotated[int, Field(ge=2, le=1000)]
     resamples: Annotated[int, Field(ge=100, le=100_000)]
 
 
 class Params(Strict):
-    """The sections of params.yaml, with the values that count for the source of beats."""
+    """The sections of params.yaml, after the overrides for the source of beats."""
 
     fetch: Fetch
     preprocess: Preprocess
@@ -188,17 +151,17 @@ class _Overrides(Strict):
     overrides: dict[Literal["preprocess", "train", "models", "calibrate", "evaluate"], dict[str, Any]]
 
 
-class _Written(Params):
+class _File(Params):
     recording: _Overrides
 
 
 def load(path: Path = PARAMS) -> Params:
-    """Read and check params.yaml; InputError names each parameter that is wrong, its value and what is accepted."""
+    """Read and check params.yaml; InputError names each wrong parameter, its value and what is accepted."""
     return parse(read(path), str(path))
 
 
 def read(path: Path) -> Any:
-    """What stands in a YAML file of this repository, unchecked; InputError if it is missing or no YAML."""
+    """The content of a YAML file of this repository, unchecked; InputError if it is missing or not YAML."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -208,25 +171,23 @@ def read(path: Path) -> Any:
 
 
 def parse(record: Any, where: str) -> Params:
-    """Check what stands in params.yaml, or in `where`, as `load` does."""
-    written = check(_Written, record, where)
+    """Check the content of params.yaml, or of the file that `where` names, as `load` does."""
+    source = check(_File, record, where).fetch.source
     base = {section: record[section] for section in Params.model_fields}
-    for_recording = _merged(base, record["recording"]["overrides"])
-    checked = _checked(base, where), _checked(for_recording, f"{where}, with recording.overrides")
-    return checked[written.fetch.source == "recording"]
-
-
-def overrides(record: Any) -> dict[str, Any]:
-    """The values in a checked record that count for a recording, by their dotted names."""
-    return {
-        f"{section}.{name}": value
-        for section, values in record["recording"]["overrides"].items()
-        for name, value in flat(values).items()
-    }
+    overridden = _merged(base, record["recording"]["overrides"])
+    archive = _checked(base, where)
+    recording = _checked(overridden, f"{where}, with recording.overrides")  # both are checked, whatever the source
+    return recording if source == "recording" else archive
 
 
 def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested names joined by dots."""
+    """The values of a nested mapping by their dotted names.
+
+    Examples
+    --------
+    >>> flat({"models": {"dense": {"latent": 2}}})
+    {'models.dense.latent': 2}
+    """
     joined: dict[str, Any] = {}
     for name, value in section.items():
         joined |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
@@ -234,7 +195,7 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _merged(record: Any, changes: Mapping[str, Any]) -> Any:
-    """The record with the changes in their places, however deep."""
+    """The record with its values replaced by those of `changes`, at any depth."""
     return record | {
         name: _merged(record[name], value)
         if isinstance(value, Mapping) and isinstance(record.get(name), Mapping)

@@ -1,4 +1,4 @@
-"""Records from outside, checked at the door: every key, type and range, with an error that names what is wrong."""
+"""Validation of records from files: every key, type and range, with a message that names what is wrong."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -8,37 +8,57 @@ from ecg.exceptions import InputError
 
 
 class Strict(BaseModel):
-    """A record of which every field must be there: no unknown keys, no string where a number belongs."""
+    """A record in which every field is required, unknown keys are refused and no value is converted to another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-Rate = Annotated[float, Field(gt=0, lt=1)]  # a probability that is neither none nor all
+Rate = Annotated[float, Field(gt=0, lt=1)]  # 0 and 1 are excluded
 
 T = TypeVar("T", bound=Strict)
 
 
 def check(section: type[T], record: Any, where: str) -> T:
-    """`record` as a `section`; InputError tells every wrong parameter in it. `where` is the place that it names."""
+    """Validate a record.
+
+    Parameters
+    ----------
+    section : the class that describes the record
+    record : what was read
+    where : the file or section that error messages name
+
+    Raises
+    ------
+    InputError
+        with a line for each wrong parameter: its name, its value and what is accepted.
+
+    Examples
+    --------
+    >>> class Settings(Strict):
+    ...     alpha: Rate
+    >>> check(Settings, {"alpha": 2.0}, "params.yaml")
+    Traceback (most recent call last):
+    ecg.exceptions.InputError: params.yaml: alpha is 2.0: it should be less than 1
+    """
     try:
         return section.model_validate(record)
     except ValidationError as error:
-        raise InputError("\n".join(_told(problem, where, section) for problem in error.errors())) from None
+        raise InputError("\n".join(_message(problem, where, section) for problem in error.errors())) from None
 
 
-def _told(problem: Any, where: str, section: type[Strict]) -> str:
+def _message(problem: Any, where: str, section: type[Strict]) -> str:
     name = ".".join(map(str, problem["loc"])) or "the whole file"
     if problem["type"] == "missing":
         return f"{where}: {name} is missing"
     if problem["type"] == "extra_forbidden":
-        siblings = ", ".join(_siblings(section, problem["loc"]))
-        return f"{where}: {name} is not a known parameter; accepted here: {siblings}"
+        accepted = ", ".join(_accepted_names(section, problem["loc"]))
+        return f"{where}: {name} is not a known parameter; accepted here: {accepted}"
     accepted = problem["msg"].replace("Input should", "it should")
-    hint = "; YAML takes 1e-3 for text: write 0.001" if problem["type"] == "float_type" else ""
+    hint = "; YAML reads 1e-3 as text: write 0.001" if problem["type"] == "float_type" else ""
     return f"{where}: {name} is {problem['input']!r}: {accepted}{hint}"
 
 
-def _siblings(section: type[Strict], location: tuple[Any, ...]) -> list[str]:
+def _accepted_names(section: type[Strict], location: tuple[Any, ...]) -> list[str]:
     for key in location[:-1]:
         section = section.model_fields[key].annotation  # type: ignore[assignment]
     return list(section.model_fields)

@@ -1,13 +1,12 @@
-"""The pipeline's steps, one script each, as dvc.yaml calls them: `python -m stages.<name>`."""
+"""The stages of the pipeline, one script each, as dvc.yaml runs them: `python -m stages.<name>`."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ecg.exceptions import InputError, reported
+from ecg.exceptions import InputError, exit_on_error
 from ecg.files import PARTIAL
 
 RAW = Path("data/raw")
@@ -20,38 +19,31 @@ LOCK = DVC / "tmp" / "stages.lock"
 
 
 def raw(dataset: str) -> tuple[Path, Path]:
-    """The files of a dataset's training and test beats."""
+    """The files with the training and the test beats of a dataset."""
     return RAW / f"{dataset}_TRAIN.tsv", RAW / f"{dataset}_TEST.tsv"
 
 
-def timetable(dataset: str) -> Path:
-    """The file of when each of its beats was, if that is known."""
+def times_file(dataset: str) -> Path:
+    """The file with the times of the beats of a dataset."""
     return RAW / f"{dataset}_BEATS.csv"
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what the user can mend becomes a message and exit status 1, not a traceback."""
-    with reported():
+    """Run a stage, alone; an error that the user can correct gives a message and exit status 1, not a traceback."""
+    with exit_on_error():
         if not DVC.is_dir():
             raise InputError(f"{Path.cwd()} is not the root of the repository: run the stages from there")
-        with _alone():
+        LOCK.parent.mkdir(exist_ok=True)
+        lock = FileLock(LOCK)  # if DVC is killed, its stage goes on, and would write into the next one's files
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            print("waiting for another stage that is still at work here", file=sys.stderr)
+            lock.acquire()
+        try:
             for folder in (RAW, PROCESSED, MODELS, METRICS, PLOTS):
-                for partial in folder.glob(f".*{PARTIAL}"):  # of a stage that was killed while it wrote
+                for partial in folder.glob(f".*{PARTIAL}"):  # left by a stage that was killed while writing
                     partial.unlink()
             main()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let no other stage run here: one outlives DVC if that is killed, and would write into the next one's files."""
-    LOCK.parent.mkdir(exist_ok=True)
-    lock = FileLock(LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print("waiting for another stage that is still at work here", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        finally:
+            lock.release()

@@ -1,4 +1,4 @@
-"""Set the threshold from the errors of normal beats, and bind it to the model that made them."""
+"""Set the threshold from the errors of normal beats; the calibration records which model made them."""
 
 import sys
 

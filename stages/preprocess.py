@@ -1,4 +1,4 @@
-"""Split the raw beats into what training, development and evaluation may see, and fit the scaling on the first."""
+"""Split the raw beats into the parts for training, development and test, and fit the scaling on the training part."""
 
 from ecg import params
 from ecg.data import beats

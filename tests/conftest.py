@@ -20,7 +20,7 @@ from hypothesis import settings
 from ecg import models, params
 from ecg.data import beats, sources
 from ecg.data.beats import Beats
-from ecg.data.datasets import known
+from ecg.data.datasets import dataset_named
 from ecg.data.training_errors import TrainingErrors
 from ecg.detector import thresholds
 from ecg.detector.detector import CALIBRATION, Detector
@@ -146,7 +146,7 @@ def shipped(tmp_path: Path, onnx_model: bytes, errors: TrainingErrors) -> Path:
 
 def ship(folder: Path, detector: Detector, model: bytes, settings: Params, test: Beats) -> None:
     """Write a model, its calibration and what made it into a folder."""
-    dataset = known(settings.fetch.dataset)
+    dataset = dataset_named(settings.fetch.dataset)
     folder.mkdir()
     (folder / MODEL).write_bytes(model)
     detector.calibration.save(folder / CALIBRATION)
@@ -230,8 +230,8 @@ def clone(project: Path, run: Run) -> Path:
     return project
 
 
-def ran(told: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", told)
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
 
 
 def metrics_in(folder: Path, stage: str) -> dict[str, float]:

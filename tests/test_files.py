@@ -1,8 +1,8 @@
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,10 +47,34 @@ def test_of_files_that_belong_together_all_are_written_or_none(tmp_path: Path) -
 def test_nine_digits_bring_a_float32_back(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
     folder = tmp_path_factory.mktemp("files")
     files.write_json(folder / "a.json", {"x": value}, files.FLOAT32_DIGITS)
-    files.write_csv(folder / "a.csv", ["x"], [[np.float32(value)]], files.FLOAT32_DIGITS)
+    files.write_csv(folder / "a.csv", pd.DataFrame({"x": np.float32([value])}), files.FLOAT32_DIGITS)
     assert np.float32(json.loads((folder / "a.json").read_text())["x"]) == np.float32(value)
-    with (folder / "a.csv").open() as file:
-        assert np.float32(next(csv.DictReader(file))["x"]) == np.float32(value)
+    header, number, end = (folder / "a.csv").read_text().split("\n")
+    assert (header, np.float32(number), end) == ("x", np.float32(value), "")
+
+
+def test_a_table_is_written_with_rounded_floats_and_nothing_where_a_value_is_missing(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["a", "b,c", 'd"'],
+            "rate": [1 / 3, np.nan, 1e-7 / 3],
+            "count": [1234567, 0, -1],
+            "size": np.float32([1234567, 1, 0.1]),
+            "is": [True, False, True],
+        }
+    )
+    files.write_csv(tmp_path / "a.csv", table)
+    assert (tmp_path / "a.csv").read_text().splitlines() == [
+        "name,rate,count,size,is",
+        "a,0.333333,1234567,1234570.0,True",
+        '"b,c",,0,1.0,False',
+        '"d""",3.33333e-08,-1,0.1,True',
+    ]
+
+
+def test_a_table_without_rows_is_its_header(tmp_path: Path) -> None:
+    files.write_csv(tmp_path / "a.csv", pd.DataFrame(columns=["a", "b"]))
+    assert (tmp_path / "a.csv").read_bytes() == b"a,b\n"
 
 
 def test_json_does_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:

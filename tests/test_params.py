@@ -27,7 +27,7 @@ def refusal(record: Any, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("section", "name", "value", "told"),
+    ("section", "name", "value", "expected"),
     [
         ("fetch", "dataset", "../../etc/passwd", "string should match pattern"),
         ("fetch", "sources", [], "at least 1 item"),
@@ -58,23 +58,23 @@ def refusal(record: Any, tmp_path: Path) -> str:
         ("evaluate", "resamples", 10, "greater than or equal to 100"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_name_and_what_is_accepted(
-    record: dict[str, Any], tmp_path: Path, section: str, name: str, value: Any, told: str
+def test_the_message_names_a_wrong_value_and_what_is_accepted(
+    record: dict[str, Any], tmp_path: Path, section: str, name: str, value: Any, expected: str
 ) -> None:
     record[section][name] = value
     message = refusal(record, tmp_path)
     assert f"{section}.{name} is {value!r}" in message
-    assert told.lower() in message.lower()
+    assert expected.lower() in message.lower()
 
 
-def test_an_unknown_key_is_told_with_the_known_ones(record: dict[str, Any], tmp_path: Path) -> None:
+def test_the_message_for_an_unknown_key_lists_the_accepted_ones(record: dict[str, Any], tmp_path: Path) -> None:
     record["train"]["epoch"] = 3
     message = refusal(record, tmp_path)
     assert "train.epoch is not a known parameter" in message
     assert "epochs" in message
 
 
-def test_missing_parameters_and_sections_are_all_told_at_once(record: dict[str, Any], tmp_path: Path) -> None:
+def test_one_message_names_all_missing_parameters_and_sections(record: dict[str, Any], tmp_path: Path) -> None:
     del record["calibrate"]["alpha"], record["preprocess"]
     message = refusal(record, tmp_path)
     assert "calibrate.alpha is missing" in message
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -
         params.load(path)
 
 
-def test_an_absent_file_is_told_with_where_to_run(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run from the root of the repository"):
         params.load(tmp_path / "params.yaml")
 
@@ -102,7 +102,7 @@ def test_an_architecture_is_a_file_and_a_section(record: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "told"),
+    ("name", "change", "expected"),
     [
         ("dense", {"latent": 0}, "latent is 0: it should be greater than or equal to 1"),
         ("dense", {"hidden": [64, "16"]}, "hidden.1 is '16'"),
@@ -116,16 +116,16 @@ def test_an_architecture_is_a_file_and_a_section(record: dict[str, Any]) -> None
     ],
 )
 def test_an_architecture_checks_its_own_section(
-    record: dict[str, Any], name: str, change: dict[str, Any], told: str
+    record: dict[str, Any], name: str, change: dict[str, Any], expected: str
 ) -> None:
     sections = copy.deepcopy(record["models"])
     sections[name] |= change
     with pytest.raises(InputError, match=rf"params\.yaml: models\.{name}") as refused:
         models.build(name, sections, 1, 140)
-    assert told.lower() in str(refused.value).lower()
+    assert expected.lower() in str(refused.value).lower()
 
 
-def test_a_chosen_architecture_without_a_section_is_told(record: dict[str, Any], tmp_path: Path) -> None:
+def test_a_chosen_architecture_without_a_section_is_refused(record: dict[str, Any], tmp_path: Path) -> None:
     del record["models"]["lstm"]
     record["train"]["model"] = "lstm"
     assert "params.yaml: models.lstm is missing; train.model asks for it" in refusal(record, tmp_path)
@@ -144,18 +144,18 @@ def parsed(record: dict[str, Any], source: str) -> params.Params:
     return params.parse(record | {"fetch": record["fetch"] | {"source": source}}, "params.yaml")
 
 
-def test_overrides_count_for_a_recording_and_for_nothing_else(record: dict[str, Any]) -> None:
+def test_overrides_apply_to_a_recording_only(record: dict[str, Any]) -> None:
     record["recording"]["overrides"] = {"train": {"warp": 0.5}, "models": {"dense": {"latent": 4}}}
     archive, recording = parsed(record, "archive"), parsed(record, "recording")
     assert archive == parsed(record | {"recording": {"overrides": {}}}, "archive")
     assert (archive.train.warp, recording.train.warp) == (record["train"]["warp"], 0.5)
     assert recording.models["dense"] == record["models"]["dense"] | {"latent": 4}
     assert recording.train.model_copy(update={"warp": archive.train.warp}) == archive.train
-    assert params.overrides(record) == {"train.warp": 0.5, "models.dense.latent": 4}
+    assert params.flat(record["recording"]["overrides"]) == {"train.warp": 0.5, "models.dense.latent": 4}
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         ({"train": {"warp": 7}}, "params.yaml, with recording.overrides: train.warp is 7"),
         ({"train": {"wrap": 0.1}}, "params.yaml, with recording.overrides: train.wrap is not a known parameter"),
@@ -167,18 +167,18 @@ def test_overrides_count_for_a_recording_and_for_nothing_else(record: dict[str, 
     ],
 )
 @pytest.mark.parametrize("source", ["archive", "recording"])
-def test_a_wrong_override_is_told_with_its_place_whatever_the_source(
-    record: dict[str, Any], overrides: Any, told: str, source: str
+def test_a_wrong_override_is_refused_for_every_source(
+    record: dict[str, Any], overrides: Any, expected: str, source: str
 ) -> None:
     record["recording"]["overrides"] = overrides
     with pytest.raises(InputError) as refused:
         parsed(record, source)
     assert str(refused.value).startswith("params.yaml")
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
 
 
 @pytest.mark.parametrize("source", ["archiv", None, ["archive"], 3])
-def test_a_source_that_there_is_not_is_told_once(record: dict[str, Any], source: Any) -> None:
+def test_an_unknown_source_gives_one_line(record: dict[str, Any], source: Any) -> None:
     with pytest.raises(InputError, match=r"fetch\.source is .*'archive' or 'recording'") as refused:
         parsed(record, source)
     assert "\n" not in str(refused.value)
@@ -186,15 +186,17 @@ def test_a_source_that_there_is_not_is_told_once(record: dict[str, Any], source:
 
 def test_checking_an_architecture_imports_no_torch() -> None:
     code = "import sys; from ecg import params; params.load(); print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert told == "False\n"
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert output == "False\n"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("minutes", 0), ("rate", -1), ("lead", -1), ("annotations", "../atr"), ("annotations", ""), ("path", 3)],
 )
-def test_a_wrong_value_of_a_recording_is_told(record: dict[str, Any], name: str, value: object) -> None:
+def test_a_wrong_value_of_a_recording_is_refused(record: dict[str, Any], name: str, value: object) -> None:
     record["fetch"]["recording"][name] = value
     with pytest.raises(InputError, match=rf"fetch\.recording\.{name}"):
         parsed(record, "archive")
@@ -212,7 +214,7 @@ def test_a_wrong_value_of_a_recording_is_told(record: dict[str, Any], name: str,
         ("width", 3),
     ],
 )
-def test_a_wrong_way_of_cutting_is_told(record: dict[str, Any], name: str, value: object) -> None:
+def test_a_wrong_way_of_cutting_is_refused(record: dict[str, Any], name: str, value: object) -> None:
     record["fetch"]["recording"]["beats"][name] = value
     with pytest.raises(InputError, match=rf"fetch\.recording\.beats\.{name}"):
         parsed(record, "archive")

@@ -44,7 +44,7 @@ def test_every_arrow_goes_down() -> None:
         ("data/beats.py", "from ecg.cli import main", ARROWS),
         ("data/beats.py", "def late(): from ecg.detector import model", ARROWS),  # a function hides nothing
         ("params.py", "from ecg.data import beats", ARROWS),
-        ("service/gate.py", "from ecg.dashboard import start", ARROWS),
+        ("service/middleware.py", "from ecg.dashboard import start", ARROWS),
         ("detector/verdicts.py", "from ecg.detector import detector", CIRCLES),
         ("detector/model.py", "from ecg.recordings import classes", SHIPS),
         ("evaluation/card.py", "import torch", TORCH),

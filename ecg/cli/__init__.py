@@ -1,9 +1,6 @@
 """The command line: `ecg COMMAND`.
 
-main         the parser; what becomes of a mistake
-beats        score, explain
-recordings   scan
-model        info
-servers      serve, dashboard
-output       what commands print
+main       the application: its options, exit statuses and signals
+commands   score, explain, scan, info
+servers    serve, dashboard
 """

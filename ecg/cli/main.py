@@ -1,40 +1,58 @@
-"""`ecg`: the detector on the command line.
+"""The `ecg` application.
 
-Exit status: 0 done, 1 something given is wrong (one message on standard error), 2 wrong usage, 130 interrupted,
-143 terminated. Verdicts and reports go to standard output, everything else to standard error. A file that is named with
---output is written whole or not at all.
+Results go to standard output, everything else to standard error. A file named with --output is written whole or not at
+all. Commands import what they need when they run, so that help and completion answer at once.
 """
 
-import argparse
 import signal
 import sys
+from typing import Annotated
 
-from ecg.cli import beats, model, recordings, servers
-from ecg.exceptions import reported
+import typer
+
+from ecg.cli import commands, servers
+from ecg.exceptions import InputError, exit_on_error
+
+PACKAGE = "ecg-anomaly-detector"
+
+app = typer.Typer(
+    help="Detect anomalous heartbeats. For research and teaching; not a medical device.",
+    epilog="Exit status: 0 done, 1 an input is wrong, 2 wrong usage, 130 interrupted, 143 terminated.",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (commands.score, commands.explain, commands.scan, commands.info, servers.serve, servers.dashboard):
+    app.command()(command)
 
 
 def main() -> None:
-    """Run the command that is asked for; a mistake becomes a message and exit status 1."""
-    arguments = parser().parse_args()
-    if hasattr(signal, "SIGPIPE"):  # end without a word where a reader like `head` has enough
+    """Run the command line; print an error that the user can correct as one message, with exit status 1."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # exit normally, so that cleanup runs
+    with exit_on_error():
+        app(prog_name="ecg")
+
+
+def _print_version(requested: bool) -> None:
+    from importlib import metadata
+
+    if requested:
+        try:
+            print(PACKAGE, metadata.version(PACKAGE))
+        except metadata.PackageNotFoundError:
+            raise InputError(f"{PACKAGE} is not installed, so its version is not known: pip install -e .") from None
+        raise typer.Exit
+
+
+@app.callback()
+def _prepare(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    # A command whose output is piped to `head` ends silently; a server outlives a client that closes its connection.
+    if hasattr(signal, "SIGPIPE") and context.invoked_subcommand not in servers.COMMANDS:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of what cleans up
-    try:
-        with reported():
-            arguments.run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-
-
-def parser() -> argparse.ArgumentParser:
-    """All commands with their arguments."""
-    root = argparse.ArgumentParser(
-        prog="ecg",
-        description="Detect anomalous heartbeats. For research and teaching; not a medical device.",
-        epilog="Exit status: 0 done, 1 something given is wrong, 2 wrong usage, 130 interrupted, 143 terminated.",
-    )
-    commands = root.add_subparsers(required=True, metavar="COMMAND")
-    for module in (beats, recordings, model, servers):
-        module.add_to(commands)
-    return root

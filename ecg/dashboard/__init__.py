@@ -1,15 +1,18 @@
-"""A dashboard over a trained detector, in a browser: `ecg dashboard`.
+"""A dashboard of a trained detector in the browser: `ecg dashboard`.
 
-start, app        what starts Streamlit, and what it runs
-page              the frame around the five views
+start, app        what starts Streamlit, and the script that it runs
+page              the page with its five views
 browse            the test beats by class and verdict
-threshold         what another alpha would change
-upload            verdicts on beats of one's own
-recording         the alarms in a recording of one's own
-beat, charts      one beat and why it has its score; what is drawn
-timeline_charts   what is drawn of a scanned recording
+threshold         the effect of another alpha
+upload            verdicts on uploaded beats
+recording         alarms in an uploaded recording
+results           what the views of uploaded files share
+beat              one beat and where its score comes from
+charts            charts of beats and the ROC curve
+timeline_charts   charts of a scanned recording
 loading           the model and the test beats, read once
-messages          what is said when something is wrong or missing
+messages          errors and other messages
 
-ECG_MODELS names the folder of the model, ECG_TEST_BEATS the file of the test beats, where these are not the pipeline's.
+The environment variables ECG_MODELS (the model's folder) and ECG_TEST_BEATS (the file of test beats) replace the
+pipeline's paths.
 """

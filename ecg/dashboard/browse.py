@@ -1,4 +1,4 @@
-"""Browse the test beats by class and verdict."""
+"""The view of the test beats: one at a time, by class and verdict."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,14 @@ import numpy as np
 import streamlit as st
 
 from ecg.dashboard.beat import show_beat
-from ecg.dashboard.loading import Tested
-from ecg.data.datasets import Dataset
+from ecg.dashboard.loading import ScoredBeats
 from ecg.detector.detector import Detector
 
-VERDICTS: dict[str, Callable[[np.ndarray, Tested], np.ndarray]] = {
+VERDICTS: dict[str, Callable[[np.ndarray, ScoredBeats], np.ndarray]] = {
     "All": lambda alarms, _: np.ones_like(alarms),
     "Alarms": lambda alarms, _: alarms,
-    "False alarms": lambda alarms, tested: alarms & tested.normal,
-    "Misses": lambda alarms, tested: ~alarms & tested.anomalous,
+    "False alarms": lambda alarms, scored: alarms & scored.normal,
+    "Misses": lambda alarms, scored: ~alarms & scored.anomalous,
     "No alarm": lambda alarms, _: ~alarms,
 }
 ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -22,95 +21,68 @@ ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Lowest score first": lambda score: np.argsort(score, kind="stable"),
     "As in the file": lambda score: np.arange(len(score)),
 }
-EVERY = "All classes"
-PLACE = "place"  # which beat of the list is shown, from 1
+ALL_CLASSES = "All classes"
 
 
-def listed(tested: Tested, alarms: np.ndarray, label: int | None, verdict: str, order: str) -> np.ndarray:
-    """Which test beats belong to a class and a verdict, in an order: int ndarray of their places from 0.
+def select_beats(scored: ScoredBeats, alarms: np.ndarray, label: int | None, verdict: str, order: str) -> np.ndarray:
+    """The test beats of a class and a verdict, sorted: int ndarray of their positions in the file, from 0.
 
+    Parameters
+    ----------
     alarms : bool ndarray of shape (n,)
     label : the class; None for all
-    verdict, order : one of VERDICTS, one of ORDERS
+    verdict, order : a key of VERDICTS, a key of ORDERS
     """
-    wanted = VERDICTS[verdict](alarms, tested)
+    selected = VERDICTS[verdict](alarms, scored)
     if label is not None:
-        wanted = wanted & (tested.beats.classes == label)
-    ordered = ORDERS[order](tested.verdicts.score)
-    return ordered[wanted[ordered]]
+        selected = selected & (scored.beats.classes == label)
+    ordered = ORDERS[order](scored.verdicts.score)
+    return ordered[selected[ordered]]
 
 
-def show(detector: Detector, tested: Tested, alarms: np.ndarray, normal: np.ndarray | None) -> None:
-    """Filters, the number of beats that they leave, and one of these.
+def show(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, normal: np.ndarray | None) -> None:
+    """Filters, the number of beats that pass them, and one of these beats.
 
-    normal : float ndarray of shape (m, L), to find the nearest one among; or None
+    Parameters
+    ----------
+    alarms : bool ndarray of shape (n,)
+    normal : float ndarray of shape (m, L), normal beats to find the nearest one in; None if there are none
     """
     dataset = detector.dataset
-    places = listed(tested, alarms, *_filters(tested, dataset))
-    if not len(places):
+    label, verdict, order = filters = _filters(scored, dataset.class_name)
+    selected = select_beats(scored, alarms, label, verdict, order)
+    if not len(selected):
         st.info(
             "Choose another class or another verdict.",
-            title="No test beat is of this class and verdict",
+            title="No test beat has this class and verdict",
             icon=":material/filter_alt_off:",
         )
         return
-    place = int(places[_step(len(places), len(tested.beats)) - 1])
-    (explanation,) = detector.explain(tested.beats.samples[[place]], normal)
-    show_beat(
-        explanation,
-        f"Test beat {place}: {dataset.class_name(int(tested.beats.classes[place]))}",
-        bool(alarms[place]),
-        bool(tested.anomalous[place]) if tested.known[place] else None,
-        dataset.segments,
-    )
+    last = len(selected)
+    key = f"beat {last} of {filters}"  # another selection starts at its first beat
+    number = st.number_input(f"Beat, 1 to {last:,}", 1, last, key=key, width=200, persist_state="session")
+    st.caption(f"{last:,} of {len(scored.beats):,} test beats")
+    index = int(selected[number - 1])
+    (explanation,) = detector.explain(scored.beats.samples[[index]], normal)
+    title = f"Test beat {index}: {dataset.class_name(int(scored.beats.classes[index]))}"
+    anomalous = bool(scored.anomalous[index]) if scored.labelled[index] else None
+    show_beat(explanation, title, bool(alarms[index]), anomalous, dataset.segments)
 
 
-def _filters(tested: Tested, dataset: Dataset) -> tuple[int | None, str, str]:
-    counts = dict(
-        zip(*(column.tolist() for column in np.unique(tested.beats.classes, return_counts=True)), strict=True)
-    )
-
-    def named(label: int | str) -> str:
-        return f"{dataset.class_name(label)} ({counts[label]:,})" if isinstance(label, int) else label
-
+def _filters(scored: ScoredBeats, class_name: Callable[[int], str]) -> tuple[int | None, str, str]:
+    """The chosen class (None for all), verdict and order."""
+    labels, sizes = np.unique(scored.beats.classes, return_counts=True)
+    counts = dict(zip(labels.tolist(), sizes.tolist(), strict=True))
     first, second, third = st.columns([1, 2, 1], gap="medium")
     label = first.selectbox(
         "Class",
-        [EVERY, *counts],
-        format_func=named,
+        [ALL_CLASSES, *counts],
+        format_func=lambda label: f"{class_name(label)} ({counts[label]:,})" if label in counts else label,
         key="class",
-        on_change=_restart,
         persist_state="session",
     )
     verdict = second.segmented_control(
-        "Verdict",
-        list(VERDICTS),
-        default="All",
-        required=True,
-        wrap=True,
-        key="verdict",
-        on_change=_restart,
-        persist_state="session",
+        "Verdict", list(VERDICTS), default="All", required=True, wrap=True, key="verdict", persist_state="session"
     )
-    order = third.selectbox("Order", list(ORDERS), key="order", on_change=_restart, persist_state="session")
-    return label if isinstance(label, int) else None, verdict or "All", order
-
-
-def _step(found: int, of: int) -> int:
-    """The place in the list, from 1, by its number or by buttons."""
-    state = st.session_state
-    state[PLACE] = min(max(int(state.get(PLACE, 1)), 1), found)  # the list may have become shorter
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.button("Previous", on_click=_move, args=(-1,), disabled=state[PLACE] == 1)
-        st.number_input(f"Beat, 1 to {found:,}", 1, found, step=1, key=PLACE, width=130, persist_state="session")
-        st.button("Next", on_click=_move, args=(1,), disabled=state[PLACE] == found)
-    st.caption(f"{found:,} of {of:,} test beats")
-    return int(state[PLACE])
-
-
-def _move(by: int) -> None:
-    st.session_state[PLACE] += by
-
-
-def _restart() -> None:
-    st.session_state[PLACE] = 1
+    order = third.selectbox("Order", list(ORDERS), key="order", persist_state="session")
+    return label if label in counts else None, verdict or "All", order

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,116 +16,95 @@ from ecg.detector.verdicts import Verdicts
 from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
 
-NORMAL_CLASS = 1  # where no provenance.json tells of another
-FIT = "fit.npz"  # the normal training beats, beside the test beats
-
-Stamp = tuple[tuple[int, int] | None, ...]
+NORMAL_CLASS = 1  # if provenance.json does not say which class is normal
+FIT = "fit.npz"  # the normal training beats, in the folder of the test beats
 
 
 @dataclass(frozen=True)
-class Tested:
-    """Test beats, and what a detector says of them.
+class ScoredBeats:
+    """Test beats with their labels and verdicts.
 
     anomalous : bool ndarray of shape (n,), whether the dataset calls a beat anomalous
-    known : bool ndarray of shape (n,), whether the dataset says what a beat is
-    verdicts : as calibrated
+    labelled : bool ndarray of shape (n,), whether a beat has a label
+    verdicts : at the calibrated alpha
     """
 
     beats: Beats
     anomalous: np.ndarray
-    known: np.ndarray
+    labelled: np.ndarray
     verdicts: Verdicts
 
     @property
     def normal(self) -> np.ndarray:
         """Whether the dataset calls a beat normal: bool ndarray of shape (n,)."""
-        return self.known & ~self.anomalous
+        return self.labelled & ~self.anomalous
 
 
-def models() -> Path:
-    """The folder of the model."""
-    return Path(os.environ.get("ECG_MODELS", "models"))
+def paths() -> tuple[Path, Path]:
+    """The folder of the model, and the file of the test beats as the pipeline writes it."""
+    models = os.environ.get("ECG_MODELS", "models")
+    test_beats = os.environ.get("ECG_TEST_BEATS", "data/processed/test.npz")
+    return Path(models), Path(test_beats)
 
 
-def test_beats() -> Path:
-    """The file of the test beats, as the pipeline writes it."""
-    return Path(os.environ.get("ECG_TEST_BEATS", "data/processed/test.npz"))
+def _version(path: Path) -> list[object]:
+    """What changes when a file, or one of the files of a model's folder, is replaced: the key of the caches."""
+    files = [path / name for name in (MODEL, CALIBRATION, PROVENANCE)] if path.is_dir() else [path]
+    stats = [file.stat() if file.is_file() else None for file in files]
+    return [str(path), *((stat.st_mtime_ns, stat.st_size) if stat else None for stat in stats)]
 
 
-def detector(folder: Path) -> Detector:
+_cached = partial(st.cache_resource, max_entries=2, hash_funcs={type(Path()): _version})
+
+
+@_cached(show_spinner="Loading the model")
+def load_detector(folder: Path) -> Detector:
     """The detector in a folder; InputError if there is none."""
-    return _detector(folder, _stamp(folder / MODEL, folder / CALIBRATION))
+    return Detector.load(folder)
 
 
-def tested(folder: Path, path: Path) -> Tested | None:
-    """The scored test beats in a file; None if it is missing, InputError if it is damaged or of other beats."""
+@_cached(show_spinner="Scoring the test beats")
+def score_test_beats(folder: Path, path: Path) -> ScoredBeats | None:
+    """The test beats in a file, scored; None if it is missing, InputError if it is damaged or has other beats."""
     if not path.exists():
         return None
-    return _tested(folder, path, _stamp(folder / MODEL, folder / CALIBRATION, folder / PROVENANCE, path))
-
-
-def some_beats(path: Path, length: int) -> Beats | None:
-    """The beats in a file, unscored; None if there are none of this length."""
+    test, detector = _load_beats(path), load_detector(folder)
     try:
-        found = _beats(path, _stamp(path))
+        verdicts = detector.score(test.samples)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    labelled = detector.dataset.labelled(test.classes)
+    return ScoredBeats(test, labelled & (test.classes != normal_class(folder)[0]), labelled, verdicts)
+
+
+@_cached(show_spinner=False)
+def load_provenance(folder: Path) -> Provenance | None:
+    """How the model was made; None if the file is missing, InputError if it is damaged or belongs to another model."""
+    return Provenance.load(folder) if (folder / PROVENANCE).exists() else None
+
+
+@_cached(show_spinner=False)
+def _load_beats(path: Path) -> Beats:
+    loaded = beats.load(path)
+    if loaded.classes.shape != loaded.samples.shape[:1] or loaded.classes.dtype.kind not in "iu":
+        raise InputError(f"{path} should hold an integer class for each beat; `dvc repro` makes it anew")
+    return loaded
+
+
+def beats_of_length(path: Path, length: int) -> Beats | None:
+    """The beats in a file; None if it has none of this length: what needs them shows the error."""
+    try:
+        loaded = _load_beats(path)
     except (InputError, OSError):
-        return None  # where they are needed, that says what is wrong with them; here one can do without
-    return found if found.samples.ndim == 2 and found.samples.shape[1] == length and len(found) else None
-
-
-def normal_beats(path: Path, length: int) -> np.ndarray | None:
-    """The normal training beats beside the test beats, (m, length); None if there are none of this length."""
-    found = some_beats(path.with_name(FIT), length)
-    return None if found is None else found.samples
-
-
-def provenance(folder: Path) -> Provenance | None:
-    """What made the model; None if nothing stands beside it, InputError if that is damaged or of another model."""
-    if not (folder / PROVENANCE).exists():
         return None
-    return _provenance(folder, _stamp(folder / MODEL, folder / CALIBRATION, folder / PROVENANCE))
+    return loaded if loaded.samples.ndim == 2 and loaded.samples.shape[1] == length and len(loaded) else None
 
 
 def normal_class(folder: Path) -> tuple[int, bool]:
     """The class that is normal, and whether provenance.json says so."""
     try:
-        made = provenance(folder)
-    except InputError:  # the card tells what is wrong with it
-        made = None
-    label = None if made is None else made.params.get("preprocess", {}).get("normal_class")
+        provenance = load_provenance(folder)
+    except InputError:  # which the view of the model card shows
+        provenance = None
+    label = None if provenance is None else provenance.params.get("preprocess", {}).get("normal_class")
     return (label, True) if isinstance(label, int) else (NORMAL_CLASS, False)
-
-
-def _stamp(*paths: Path) -> Stamp:
-    """What changes when a file does: the caches go by it."""
-    return tuple((path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None for path in paths)
-
-
-@st.cache_resource(show_spinner="Loading the model", max_entries=2)
-def _detector(folder: Path, stamp: Stamp) -> Detector:  # noqa: ARG001
-    return Detector.load(folder)
-
-
-@st.cache_resource(show_spinner="Scoring the test beats", max_entries=2)
-def _tested(folder: Path, path: Path, stamp: Stamp) -> Tested:  # noqa: ARG001
-    found = _beats(path, _stamp(path))
-    scoring = detector(folder)
-    try:
-        verdicts = scoring.score(found.samples)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    known = scoring.dataset.labelled(found.classes)
-    return Tested(found, known & (found.classes != normal_class(folder)[0]), known, verdicts)
-
-
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _beats(path: Path, stamp: Stamp) -> Beats:  # noqa: ARG001
-    found = beats.load(path)
-    if found.classes.shape != found.samples.shape[:1] or found.classes.dtype.kind not in "iu":
-        raise InputError(f"{path} should hold an integer class for each beat; `dvc repro` makes it anew")
-    return found
-
-
-@st.cache_resource(show_spinner=False, max_entries=2)
-def _provenance(folder: Path, stamp: Stamp) -> Provenance:  # noqa: ARG001
-    return Provenance.load(folder)

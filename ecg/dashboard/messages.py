@@ -1,23 +1,20 @@
-"""What the page says when something is wrong or missing."""
+"""Messages on the page: errors, and texts that may hold names and cells of uploaded files."""
 
 import re
 
 import streamlit as st
 
-_MARKS = re.compile(r"([\\*_\[\]$~<>#|!:&])")
+_MARKUP = re.compile(r"(`[^`]*`)|([\\*_\[\]$~<>#|!:&`])")
 
 
-def tell(error: Exception, title: str) -> None:
-    """Show the message of an error, and nothing of where it was raised."""
-    st.error(plain(str(error)), title=title, icon=":material/error:")
+def show_error(error: Exception, title: str) -> None:
+    """Show the message of an error, without a traceback."""
+    st.error(escape_markdown(str(error)), title=title, icon=":material/error:")
 
 
-def plain(message: str) -> str:
-    """A message as Markdown that reads as it is: only what stands in backticks, a command, looks different.
+def escape_markdown(text: str) -> str:
+    """A text as Markdown that shows it literally, except that commands in backticks stay code.
 
-    Names and cells of uploaded files stand in messages; they should not become links or images.
+    Streamlit has no function for this. A name in an uploaded file should not become a link or an image.
     """
-    parts = message.split("`")
-    if len(parts) % 2 == 0:  # a backtick without another
-        return _MARKS.sub(r"\\\1", message.replace("`", "'"))
-    return "`".join(part if place % 2 else _MARKS.sub(r"\\\1", part) for place, part in enumerate(parts))
+    return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", text)

@@ -1,4 +1,4 @@
-"""The frame around the five views: what is always said, the view that is open, and what is said if one cannot be."""
+"""The page with its five views: its title, the view that is open, and messages for what is missing."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from ecg.dashboard import browse, loading, recording, threshold, upload
-from ecg.dashboard.loading import Tested
-from ecg.dashboard.messages import tell
+from ecg.dashboard.loading import ScoredBeats
+from ecg.dashboard.messages import show_error
 from ecg.detector.detector import Detector
 from ecg.evaluation.card import card
 from ecg.evaluation.provenance import PROVENANCE
@@ -19,7 +19,8 @@ ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#d1380b" stroke-width="3" '
     'stroke-linejoin="round"><path d="M1 18h8l3-5 5 15 5-24 3 14h6"/></svg>'
 )
-WIDTH = 1080  # pixels; lines and charts that are wider are hard to read
+WIDTH = 1080  # pixels; wider lines and charts are hard to read
+DISCLAIMER = "For research and teaching. Not a medical device."
 
 
 def show() -> None:
@@ -27,90 +28,79 @@ def show() -> None:
     st.set_page_config("ECG anomaly detector", ICON, "wide")
     with st.container(horizontal=True, horizontal_alignment="center"), st.container(width=WIDTH):
         st.title("ECG anomaly detector", anchor=False)
-        folder = loading.models()
+        folder, path = loading.paths()
         try:
-            detector = loading.detector(folder)
+            detector = loading.load_detector(folder)
         except (InputError, OSError) as error:
-            st.caption("For research and teaching. Not a medical device.")
-            tell(error, "There is no model to show")
+            st.caption(DISCLAIMER)
+            show_error(error, "The model cannot be loaded")
             return
         alpha = threshold.chosen_alpha(detector.calibration)
-        st.caption(f"For research and teaching. Not a medical device. {threshold.rule(detector.calibration, alpha)}")
-        _views(detector, folder, alpha)
+        st.caption(f"{DISCLAIMER} {threshold.rule(detector.calibration, alpha)}")
+        _show_views(detector, folder, path, alpha)
 
 
-def _views(detector: Detector, folder: Path, alpha: threshold.Alpha) -> None:
+def _show_views(detector: Detector, folder: Path, path: Path, alpha: float | None) -> None:
     """Only the open view is computed."""
-    browsing, moving, uploading, recorded, reading = st.tabs(VIEWS, key="view", bind="query-params")
-    path = loading.test_beats()
-    normal = loading.normal_beats(path, detector.length)
-    with browsing:
-        if browsing.open and (tested := _tested(folder, path)):
-            browse.show(detector, tested, _alarms(detector, tested, alpha), normal)
-    with moving:
-        if moving.open and (tested := _tested(folder, path)):
-            threshold.show(detector, tested, _alarms(detector, tested, alpha), alpha)
-    with uploading:
-        beats = loading.some_beats(path, detector.length)
-        upload.show(detector, alpha, beats, normal, is_open=bool(uploading.open))
-    with recorded:
-        recording.show(detector, alpha, is_open=bool(recorded.open))
-    with reading:
-        if reading.open:
-            _card(folder)
+    beats_tab, threshold_tab, upload_tab, recording_tab, card_tab = st.tabs(VIEWS, key="view", bind="query-params")
+    fit = loading.beats_of_length(path.with_name(loading.FIT), detector.length)
+    normal = None if fit is None else fit.samples
+    with beats_tab:
+        if beats_tab.open and (scored := _test_beats(folder, path)):
+            browse.show(detector, scored, _alarms(detector, scored, alpha), normal)
+    with threshold_tab:
+        if threshold_tab.open and (scored := _test_beats(folder, path)):
+            threshold.show(detector, scored, _alarms(detector, scored, alpha), alpha)
+    with upload_tab:
+        test = loading.beats_of_length(path, detector.length)
+        upload.show(detector, alpha, test, normal, is_open=bool(upload_tab.open))
+    with recording_tab:
+        recording.show(detector, alpha, is_open=bool(recording_tab.open))
+    with card_tab:
+        if card_tab.open:
+            _show_card(folder)
 
 
-def _tested(folder: Path, path: Path) -> Tested | None:
-    """The scored test beats; if there are none, that is said."""
+def _test_beats(folder: Path, path: Path) -> ScoredBeats | None:
+    """The scored test beats; without them a message is shown."""
     try:
-        tested = loading.tested(folder, path)
+        scored = loading.score_test_beats(folder, path)
     except (InputError, OSError) as error:
-        tell(error, "The test beats cannot be used")
+        show_error(error, "The test beats cannot be used")
         return None
-    if tested is None:
-        st.info(
-            f"`{path}` is missing; `dvc repro` makes it. Your beats can be scored without it.",
-            title="There are no test beats here",
-            icon=":material/database_off:",
-        )
-        return None
-    if not loading.normal_class(folder)[1]:
-        st.caption(f"{PROVENANCE} does not say which class is normal: class {loading.NORMAL_CLASS} is taken for it.")
-    return tested
+    if scored is None:
+        message = f"`{path}` is missing; `dvc repro` makes it. You can score your own beats without it."
+        st.info(message, title="There are no test beats", icon=":material/database_off:")
+    elif not loading.normal_class(folder)[1]:
+        st.caption(f"{PROVENANCE} does not say which class is normal; class {loading.NORMAL_CLASS} is assumed.")
+    return scored
 
 
-def _alarms(detector: Detector, tested: Tested, alpha: threshold.Alpha) -> np.ndarray:
-    verdicts = tested.verdicts
+def _alarms(detector: Detector, scored: ScoredBeats, alpha: float | None) -> np.ndarray:
+    verdicts = scored.verdicts
     return detector.calibration.anomalous(verdicts.score, verdicts.p_value, alpha)
 
 
-def _card(folder: Path) -> None:
+def _show_card(folder: Path) -> None:
+    path = folder / PROVENANCE
     try:
-        text = _card_text(folder)
+        provenance = loading.load_provenance(folder)
+        text = None if provenance is None else card(provenance)
     except (InputError, OSError) as error:
-        tell(error, "There is no card to show")
-        return
-    if text is None:
-        st.info(
-            f"`{folder / PROVENANCE}` is missing, from which the card is made; `dvc repro` makes it.",
-            title="This model has no card",
-            icon=":material/description:",
-        )
-        return
-    st.html("<style>.st-key-card td:last-child { overflow-wrap: anywhere; }</style>")  # a hash is wider than a phone
-    with st.container(key="card"):
-        st.markdown(demoted(text))
-
-
-def _card_text(folder: Path) -> str | None:
-    """The card in Markdown; None if there is no provenance.json, InputError if it cannot be made of that."""
-    made = loading.provenance(folder)
-    try:
-        return None if made is None else card(made)
+        show_error(error, "The model card cannot be shown")
     except KeyError as error:
-        raise InputError(f"{folder / PROVENANCE} does not say {error}; run `dvc repro`") from None
+        show_error(InputError(f"{path} does not say {error}; run `dvc repro`"), "No model card")
+    else:
+        if text is None:
+            message = f"The card is made from `{path}`, which is missing; `dvc repro` makes it."
+            st.info(message, title="This model has no card", icon=":material/description:")
+            return
+        # A hash is wider than a phone.
+        st.html("<style>.st-key-card td:last-child { overflow-wrap: anywhere; }</style>")
+        with st.container(key="card"):
+            st.markdown(lower_headings(text))
 
 
-def demoted(markdown: str) -> str:
-    """The same text with each heading one level lower: the page has its own title."""
+def lower_headings(markdown: str) -> str:
+    """The text with each heading one level lower, below the title of the page."""
     return re.sub(r"^(#+ )", r"#\1", markdown, flags=re.MULTILINE)

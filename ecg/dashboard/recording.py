@@ -1,4 +1,4 @@
-"""The alarms in a recording of one's own. It stays in the memory of the session, and goes when the file is removed."""
+"""The view of an uploaded recording and its alarms, which stay in the session's memory until the file is removed."""
 
 import os
 import re
@@ -6,48 +6,30 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ecg.dashboard.messages import plain, tell
+from ecg.dashboard.messages import escape_markdown
+from ecg.dashboard.results import FOUR_DECIMALS, SHOWN, computed_once, show_table
 from ecg.detector.detector import Detector
 from ecg.exceptions import InputError, needed_for
+from ecg.files import csv_bytes
+from ecg.scanning.display import time_unit
 
-if TYPE_CHECKING:  # it needs the extra `recordings`, which the other views do without
+if TYPE_CHECKING:  # imported where it is used: the first page should not wait for it
     from ecg.scanning.records import Scan
 
 TYPES = ("hea", "dat", "edf", "csv", "tsv", "txt", "npy")
-SHOWN = 1_000  # alarms in the table on the page; the file to download has all
-RESULT = "scanned"
+RESULT = "scanned recording"
 _NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{,199}")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How to scan.
-
-    lead : its name, or its number from 0; None for the model's, or the first
-    rate : samples a second; None as the file says
-    alpha : the accepted false-alarm rate; None as calibrated
-    adaptive : whether the threshold follows slow change
-    """
-
-    lead: str | None
-    rate: float | None
-    alpha: float | None
-    adaptive: bool
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """What became of a recording.
-
-    alarms : all, as CSV
-    table : the first SHOWN of them
-    """
+class ScannedUpload:
+    """The scan of an uploaded recording, all its alarms as CSV, and a table of the first SHOWN of them."""
 
     scan: "Scan"
     alarms: bytes
@@ -55,242 +37,205 @@ class Scanned:
 
 
 def safe_names(names: Sequence[str]) -> list[str]:
-    """The names to write files under, each without its folder; InputError for one that may not be a file's here.
+    """The names without folders, to write the files under; InputError for a name that is not safe.
 
-    They stay as they are otherwise: the header of a WFDB record names its signal file.
+    Names are kept, because the header of a WFDB record contains the name of its signal file.
     """
     last = [re.split(r"[/\\]", name)[-1] for name in names]
     for name in last:
         if not _NAME.fullmatch(name):
-            raise InputError(f"{name!r} cannot be a file's name here: it should not begin with a dot")
+            raise InputError(
+                f"{name!r} cannot be used as a file name: it should not begin with a dot, have control characters or "
+                "be longer than 200 characters"
+            )
     if len(set(last)) < len(last):
-        raise InputError("there are two files of one name; remove one")
+        raise InputError("two files have the same name; remove one")
     return last
 
 
-def recording_among(names: Sequence[str]) -> str:
-    """Which file the recording is opened by: the header of a WFDB record, or the only file; InputError if none is."""
+def main_file(names: Sequence[str]) -> str:
+    """The file by which the recording is opened: the header of a WFDB record, or the only file.
+
+    InputError if the files are not exactly one recording.
+    """
     headers = [name for name in names if name.lower().endswith(".hea")]
     signals = [name for name in names if name.lower().endswith(".dat")]
-    rest = len(names) - len(headers) - len(signals)
-    if len(headers) + rest > 1 or (rest and signals):
-        raise InputError(
-            "the files are of more than one recording; leave one recording, a .hea with its .dat or one file"
-        )
+    others = len(names) - len(headers) - len(signals)
+    if len(headers) + others > 1 or (others and signals):
+        raise InputError("the files belong to more than one recording; keep a .hea with its .dat, or one other file")
     if signals and not headers:
-        raise InputError(f"{signals[0]} is without its header: a WFDB record is a .hea and its .dat, add the .hea file")
+        raise InputError(f"{signals[0]} has no header; a WFDB record is a .hea and a .dat file: add the .hea file")
     return headers[0] if headers else names[0]
 
 
 def show(detector: Detector, alpha: float | None, *, is_open: bool) -> None:
-    """The place to put a recording; if the view is open, its alarms.
+    """The upload of a recording and, if the view is open, its alarms.
 
-    The place is there when the view is closed, too: Streamlit forgets a file whose widget is not drawn.
+    The upload is drawn in a closed view as well: Streamlit forgets the files of a widget that is not drawn.
     """
     files = st.file_uploader(
         "A recording: WFDB (.hea and .dat together), EDF, CSV, TSV, TXT or NPY",
         list(TYPES),
         accept_multiple_files=True,
         key="recording",
-        help="A table has a column for each lead, and maybe one of seconds in front.",
+        help="A table has one column for each lead; the first column may be the time in seconds.",
     )
     if not is_open:
         return
     st.caption(
-        "The recording stays in this session's memory. While it is scanned, it lies in temporary files too, which are "
-        "deleted then. It is neither kept nor logged."
+        "The recording stays in this session's memory. During the scan it is also in temporary files, which are then "
+        "deleted. It is neither stored nor logged."
     )
-    try:
-        with needed_for("reading recordings", "recordings"):
-            import ecg.scanning.scan  # noqa: F401 - what it needs is missed here, before anything is asked
-    except InputError as error:
-        st.info(plain(str(error)), title="Recordings cannot be read here", icon=":material/extension_off:")
-        return
-    wanted = _wanted(detector, alpha)
+    options = _options(detector) | {"alpha": alpha}
     if not files:
         st.session_state.pop(RESULT, None)
         st.info(
-            "A WFDB record is a header and its signal file: put both (.hea and .dat). EDF, CSV, TSV, TXT and NPY are "
-            "one file each. NPY, and a table without a column of seconds, need the samples a second.",
+            "A WFDB record is a header and a signal file: upload both (.hea and .dat). EDF, CSV, TSV, TXT and NPY are "
+            "one file each. NPY, and a table without a column of seconds, need the sampling rate.",
             title="No recording yet",
             icon=":material/upload_file:",
         )
         return
-    of = (tuple(sorted(file.file_id for file in files)), detector, wanted)
-    if st.session_state.get(RESULT, (None, None))[0] != of:
-        st.session_state.pop(RESULT, None)
-        try:
-            st.session_state[RESULT] = (of, _scanned(detector, files, wanted))
-        except (InputError, OSError) as error:
-            tell(error, "No alarms from this recording")
-            return
-    _result(st.session_state[RESULT][1])
+    inputs = (tuple(sorted(file.file_id for file in files)), detector, options)
+    scanned = computed_once(RESULT, inputs, lambda: _scan(detector, files, options), "This recording cannot be scanned")
+    if scanned is not None:
+        _show_scan(scanned)
 
 
-def _wanted(detector: Detector, alpha: float | None) -> Wanted:
-    own_lead = detector.dataset.lead
-    first, second, third = st.columns([1, 1, 1], gap="medium", vertical_alignment="bottom")
+def _options(detector: Detector) -> dict[str, Any]:
+    """The chosen lead, sampling rate and kind of threshold, as arguments of `ecg.scanning.scan.scan`."""
+    model_lead = detector.dataset.lead
+    default = "the first" if model_lead is None else f"{model_lead}, as the model"
+    first, second, third = st.columns(3, gap="medium", vertical_alignment="bottom")
     lead = first.text_input(
-        "Lead",
-        key="lead",
-        placeholder="the first" if own_lead is None else f"{own_lead}, as the model's",
-        help="Its name, or its number from 0.",
-        persist_state="session",
+        "Lead", key="lead", placeholder=default, help="Its name, or its number from 0.", persist_state="session"
     ).strip()
     rate = second.number_input(
-        "Samples a second",
+        "Sampling rate, Hz",
         min_value=1.0,
         value=None,
         step=1.0,
         format="%g",
         key="rate",
-        placeholder="as the file says",
+        placeholder="as in the file",
         persist_state="session",
     )
     adaptive = third.toggle(
-        "Threshold follows slow change",
+        "Adaptive threshold",
         value=True,
         key="adaptive",
-        help="Electrodes dry, people turn over: scores drift. Otherwise the threshold stays the same.",
+        help="Scores change slowly, for example when electrodes dry or the person turns over. An adaptive threshold "
+        "follows this; otherwise the threshold is fixed.",
         persist_state="session",
     )
-    return Wanted(lead or None, rate, alpha, adaptive)
+    return {"lead": lead or None, "rate": rate, "adaptive": adaptive}
 
 
-def _scanned(detector: Detector, files: Sequence[UploadedFile], wanted: Wanted) -> Scanned:
-    """Scan the files in a folder of their own, which is gone afterwards; no message tells where it was."""
-    from ecg.scanning.report import table, table_of_alarms
-    from ecg.scanning.scan import scan
-
+def _scan(detector: Detector, files: Sequence[UploadedFile], options: dict[str, Any]) -> ScannedUpload:
+    """Scan the files in a temporary folder, which no error message mentions."""
+    with needed_for("reading recordings", "recordings"):
+        from ecg.scanning.scan import scan
     names = safe_names([file.name for file in files])
-    chosen = recording_among(names)
-    bar = st.progress(0.0, f"Scanning {plain(chosen)}")
+    main = main_file(names)
+    label = f"Scanning {escape_markdown(main)}"
+    bar = st.progress(0.0, label)
     with tempfile.TemporaryDirectory() as folder:
         try:
             for file, name in zip(files, names, strict=True):
                 Path(folder, name).write_bytes(file.getbuffer())
             scanned = scan(
                 detector,
-                str(Path(folder, chosen)),
-                wanted.lead,
-                wanted.rate,
-                wanted.alpha,
-                adaptive=wanted.adaptive,
-                follow=lambda share: bar.progress(min(share, 1.0), f"Scanning {plain(chosen)}"),
+                str(Path(folder, main)),
+                on_progress=lambda share: bar.progress(min(share, 1.0), label),
+                **options,
             )
         except (InputError, OSError) as error:
             raise InputError(str(error).replace(folder + os.sep, "").replace(folder, "")) from None
         finally:
             bar.empty()
-    header, rows = table(scanned.beats, scanned.beats.alarms[:SHOWN])
-    cells = [[None if cell == "" else cell for cell in row] for row in rows]
-    first = pd.DataFrame(cells, columns=list(header)).drop(columns="anomalous")
-    return Scanned(scanned, table_of_alarms(scanned), first.dropna(axis="columns", how="all"))
+    alarms = scanned.beats.table().query("anomalous").reset_index(drop=True)
+    first = alarms[:SHOWN].drop(columns="anomalous")
+    return ScannedUpload(scanned, csv_bytes(alarms), first.dropna(axis="columns", how="all"))
 
 
-def _result(scanned: Scanned) -> None:
+def _show_scan(scanned: ScannedUpload) -> None:
     scan, recording = scanned.scan, scanned.scan.recording
     st.markdown(
-        f"**{plain(recording.name)}**, lead {plain(recording.lead)}, {_long(recording.duration)} at "
-        f"{recording.rate:g} samples a second"
+        f"**{escape_markdown(recording.name)}**, lead {escape_markdown(recording.lead)}, "
+        f"{_duration(recording.duration)}, {recording.rate:g} Hz"
     )
     for warning in scan.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
-    _numbers(scan)
-    _timeline(scan)
-    if not len(scan.beats.alarms):
+        st.warning(escape_markdown(warning), icon=":material/warning:")
+    _show_figures(scan)
+    _show_timeline(scan)
+    alarms = len(scan.beats.alarms)
+    if not alarms:
         st.info("No beat raises an alarm.", icon=":material/check:")
         return
-    _strips(scan)
-    _table(scanned)
+    _show_strips(scan)
+    download = (f"{recording.name}_alarms.csv", scanned.alarms)
+    show_table(f"**{alarms:,}** alarms", "alarms", scanned.table, alarms, download, _COLUMNS)
 
 
-def _numbers(scan: "Scan") -> None:
-    facts, coverage = scan.facts(), scan.coverage
-    heart_rate = facts["heart_rate"]
+def _show_figures(scan: "Scan") -> None:
+    summary, left_out = scan.summary(), scan.left_out
+    heart_rate = "unknown" if summary["heart_rate"] is None else f"{summary['heart_rate']:.0f}"
     with st.container(horizontal=True):
-        for name, value, explained in (
-            ("Beats", f"{facts['beats']:,}", None),
-            ("Alarms", f"{facts['alarms']:,}", None),
-            ("Alarms an hour", f"{facts['alarms_per_hour']:,.0f}", None),
-            (
-                "Heart rate",
-                "unknown" if heart_rate is None else f"{heart_rate:.0f}",
-                "Beats a minute, by the median RR interval.",
-            ),
-        ):
-            st.metric(name, value, help=explained, width=160)
-    kinds = [f"{seconds:,.1f} s {kind}" for kind, seconds in coverage.lost.items() if seconds]
-    lost = [f"No ECG: {', '.join(kinds)}."] if kinds else []
-    places = (("beside what is no ECG", coverage.left_out_beside), ("at the ends", coverage.left_out_at_ends))
-    out = [f"{beats:,} {where}" for where, beats in places if beats]
-    st.caption(" ".join([*lost, f"Beats left out: {', '.join(out) or 'none'}."]))
-
-
-def _timeline(scan: "Scan") -> None:
-    from ecg.dashboard.timeline_charts import STRETCHES, drawn, timeline
-
-    beats, stretches = scan.beats, scan.coverage.stretches
-    shown, alarms = drawn(beats), len(beats.alarms)
-    st.subheader("Timeline", anchor=False)
-    st.altair_chart(
-        timeline(scan),
-        width="stretch",
-        alt=f"Heart rate, alarms a minute and scores over {_long(scan.recording.duration)}: {len(beats):,} "
-        f"beats, {alarms:,} alarms.",
+        st.metric("Beats", f"{summary['beats']:,}", width=160)
+        st.metric("Alarms", f"{summary['alarms']:,}", width=160)
+        st.metric("Alarms per hour", f"{summary['alarms_per_hour']:,.0f}", width=160)
+        st.metric("Heart rate", heart_rate, help="Beats per minute, from the median RR interval.", width=160)
+    unusable = [f"{seconds:,.1f} s {kind}" for kind, seconds in summary["seconds_without_ecg"].items() if seconds]
+    st.caption(
+        f"Unusable signal: {', '.join(unusable) or 'none'}. Beats left out: {left_out.in_unusable_signal:,} in "
+        f"unusable signal, {left_out.at_the_ends:,} at the ends."
     )
-    caption = ["Score: on a log axis."]
-    caption.append(f"Line: the threshold, which {'follows slow change' if scan.adaptive else 'stays the same'}.")
-    if stretches:
-        cut = len(stretches) > STRETCHES
-        caption.append(f"Grey: no ECG, the longest {STRETCHES:,} stretches." if cut else "Grey: no ECG.")
-    if len(shown.calm) < len(beats) - alarms:
-        caption.append(f"Of {len(beats) - alarms:,} beats without an alarm, {len(shown.calm):,} are drawn.")
-    if len(shown.alarms) < alarms:
-        caption.append(f"Of {alarms:,} alarms, {len(shown.alarms):,} are drawn.")
+
+
+def _show_timeline(scan: "Scan") -> None:
+    from ecg.dashboard.timeline_charts import MOST_SEGMENTS, drawn_beats, timeline
+
+    alarms, segments = len(scan.beats.alarms), len(scan.unusable)
+    others = len(scan.beats) - alarms
+    shown_others, shown_alarms = map(len, drawn_beats(scan.beats))
+    st.subheader("Timeline", anchor=False)
+    titles = ("Heart rate", f"Alarms per minute, {alarms:,} in all", f"Scores of {len(scan.beats):,} beats")
+    with st.container(gap=None):
+        for chart, title in zip(timeline(scan), titles, strict=True):
+            st.altair_chart(chart, alt=f"{title}, over {_duration(scan.recording.duration)}.")
+    caption = [f"Scores on a logarithmic axis. Line: the threshold, {'adaptive' if scan.adaptive else 'fixed'}."]
+    if segments:
+        longest = f" (the {MOST_SEGMENTS:,} longest of {segments:,} segments)" if segments > MOST_SEGMENTS else ""
+        caption.append(f"Grey: unusable signal{longest}.")
+    if shown_others < others:
+        caption.append(f"{shown_others:,} of {others:,} beats without an alarm are drawn.")
+    if shown_alarms < alarms:
+        caption.append(f"{shown_alarms:,} of {alarms:,} alarms are drawn.")
     st.caption(" ".join(caption))
 
 
-def _strips(scan: "Scan") -> None:
-    from ecg.dashboard.timeline_charts import AROUND, strips, titled
+def _show_strips(scan: "Scan") -> None:
+    from ecg.dashboard.timeline_charts import AROUND, strip_title, strips
 
-    titles = [titled(scan.beats, strip) for strip in scan.strips]
     st.subheader("Alarms furthest above the threshold", anchor=False)
-    st.altair_chart(strips(scan), width="stretch", alt=f"The lead around {len(titles)} alarms: {'; '.join(titles)}")
+    with st.container(horizontal=True):
+        for chart, strip in zip(strips(scan), scan.strips, strict=True):
+            st.altair_chart(chart, width=320, alt=f"The lead around an alarm: {strip_title(scan.beats, strip)}")
     st.caption(
-        f"Time and score of each. The filtered lead from the beat before to the one after, {AROUND:g} s to each side "
-        "at most; heights differ in scale."
+        "Rhythm strips with the time and score of each alarm: the filtered lead from the previous beat to the next, at "
+        f"most {AROUND:g} s to each side. The amplitude scales differ."
     )
-
-
-def _table(scanned: Scanned) -> None:
-    alarms = len(scanned.scan.beats.alarms)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(f"Alarms: {alarms:,}", anchor=False, width="content")
-        st.download_button(
-            "Download alarms (CSV)",
-            scanned.alarms,
-            f"{scanned.scan.recording.name}_alarms.csv",
-            "text/csv",
-            on_click="ignore",
-            type="primary",
-            icon=":material/download:",
-        )
-    st.dataframe(
-        scanned.table, hide_index=True, height=260, alt="Time, score and p-value of each alarm", column_config=_COLUMNS
-    )
-    if alarms > SHOWN:
-        st.caption(f"The first {SHOWN:,} alarms. The file to download has all {alarms:,}.")
 
 
 _COLUMNS = {
     "seconds": st.column_config.NumberColumn(format="%.3f"),
-    "rr_before": st.column_config.NumberColumn(format="%.3f", help="Seconds since the R peak before."),
-    "rr_after": st.column_config.NumberColumn(format="%.3f", help="Seconds to the R peak after."),
-    "quality": st.column_config.NumberColumn(format="%.2f", help="1 is free of drift and noise."),
-    **{name: st.column_config.NumberColumn(format="%.4f") for name in ("score", "p_value", "threshold")},
+    "rr_before": st.column_config.NumberColumn(format="%.3f", help="Seconds since the previous R peak."),
+    "rr_after": st.column_config.NumberColumn(format="%.3f", help="Seconds to the next R peak."),
+    "quality": st.column_config.NumberColumn(format="%.2f", help="Signal quality: 1 is free of drift and noise."),
+    **dict.fromkeys(("score", "p_value", "threshold"), FOUR_DECIMALS),
 }
 
 
-def _long(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds > 2 * 3600 else f"{seconds / 60:.1f} minutes"
+def _duration(seconds: float) -> str:
+    unit, name = time_unit(seconds)
+    return f"{seconds / unit:.1f} {name}"

@@ -1,49 +1,46 @@
-"""Move alpha, the false-alarm rate that one accepts, and see what follows."""
+"""The view of the threshold: what changes with alpha, the accepted false-alarm rate."""
 
 import math
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from sklearn.metrics import roc_curve
 
-from ecg.dashboard.browse import listed
-from ecg.dashboard.charts import SHOWN, Small, roc, small_beats
-from ecg.dashboard.loading import Tested
-from ecg.data.datasets import Dataset
+from ecg.dashboard.browse import select_beats
+from ecg.dashboard.charts import roc, small_beats
+from ecg.dashboard.loading import ScoredBeats
+from ecg.dashboard.results import FOUR_DECIMALS
 from ecg.detector.calibration import NO_P_VALUES, Calibration, at_most
 from ecg.detector.detector import Detector
-from ecg.evaluation.metrics import Counts, auc_with_interval, roc_curve
+from ecg.evaluation.metrics import ConfusionMatrix, auc_with_interval
 
 ALPHA = "alpha"
 LARGEST = 0.5
-STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # to a power of ten
+STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # times a power of ten
+SMALL = 6  # small charts of beats
 
-Alpha = float | None  # None: as calibrated, where that is by no alpha
+Alpha = float | None  # None: as calibrated, by a method without an alpha
 
 
 def alphas(calibration: Calibration) -> list[Alpha]:
-    """What alpha can be set to, in about equal ratios; empty if no alpha can be compared with anything.
+    """The values of alpha on the slider, in about equal ratios; empty if the calibration has no p-values.
 
-    From the smallest p-value up to LARGEST, the calibrated alpha among them. Where the method has none, None stands in
-    front.
+    From the smallest p-value up to LARGEST, with the calibrated alpha, or first None if the method has no alpha.
     """
-    smallest = calibration.smallest_p
+    smallest, calibrated = calibration.smallest_p, calibration.alpha
     if smallest is None:
         return []
     decades = range(math.floor(math.log10(smallest)), 0)
-    steps = {_rounded_up(smallest), *(float(f"{step}e{decade}") for decade in decades for step in STEPS)}
-    if calibration.alpha is not None:
-        steps.add(calibration.alpha)
-    possible: list[float] = sorted(
-        step
-        for step in steps
-        if bool(at_most(np.array(smallest), step)) and (step <= LARGEST or step == calibration.alpha)
-    )
-    return list(possible) if calibration.alpha in possible else [None, *possible]
+    grid = (float(f"{step}e{decade}") for decade in decades for step in STEPS)
+    values = {smallest, *(value for value in grid if smallest < value <= LARGEST)}
+    if calibrated is not None and at_most(np.array(smallest), calibrated):
+        return [*sorted(values | {calibrated})]
+    return [None, *sorted(values)]
 
 
 def chosen_alpha(calibration: Calibration) -> Alpha:
-    """The alpha that is set in this session; as calibrated if none is."""
+    """The alpha that was chosen in this session, or else the calibrated one."""
     possible = alphas(calibration)
     start = calibration.alpha if calibration.alpha in possible else None
     alpha = st.session_state.get(ALPHA, start)
@@ -51,158 +48,129 @@ def chosen_alpha(calibration: Calibration) -> Alpha:
 
 
 def rule(calibration: Calibration, alpha: Alpha) -> str:
-    """When an alarm is raised, in a sentence."""
-    if alpha is None and calibration.alpha is None:
-        return f"Alarm from a score of {calibration.threshold:.4g} on, as calibrated."
-    level = calibration.alpha if alpha is None else alpha
-    at = f"Alarm at a p-value of at most {level:.3g}"
-    if calibration.alpha is None:
-        return f"{at}; calibrated: from a score of {calibration.threshold:.4g} on."
-    return f"{at}, as calibrated." if level == calibration.alpha else f"{at}; calibrated: {calibration.alpha:.3g}."
+    """When a beat raises an alarm, in a sentence."""
+    calibrated = calibration.alpha
+    by_score = f"score is at least {calibration.threshold:.4g}"
+    if alpha is None and calibrated is None:
+        return f"A beat raises an alarm if its {by_score} (as calibrated)."
+    level = calibrated if alpha is None else alpha
+    was = by_score if calibrated is None else f"at most {calibrated:.3g}"
+    note = "as calibrated" if level == calibrated else f"calibrated: {was}"
+    return f"A beat raises an alarm if its p-value is at most {level:.3g} ({note})."
 
 
-def show(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha) -> None:
-    """The slider, the confusion matrix, the ROC curve and the beats that are called wrongly.
+def show(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, alpha: Alpha) -> None:
+    """The slider, the confusion matrix, the ROC curve, the false alarms and the misses.
 
-    Of beats of which the dataset does not say what they are, only how many raise an alarm.
-
-    alarms : bool ndarray of shape (n,), at this alpha
+    Of beats without labels, only the number of alarms. `alarms`, bool of shape (n,), are those at this alpha.
     """
-    calibration, possible = detector.calibration, alphas(detector.calibration)
+    possible = alphas(detector.calibration)
     if len(possible) > 1:
         st.select_slider(
-            "Alpha: the false-alarm rate that you accept among normal beats",
+            "Alpha: the accepted false-alarm rate among normal beats",
             possible,
             value=alpha,
-            format_func=lambda step: "as calibrated" if step is None else f"{step:.3g}",
+            format_func=lambda value: "as calibrated" if value is None else f"{value:.3g}",
             key=ALPHA,
             persist_state="session",
         )
     else:
-        st.info(f"Alpha cannot be moved: {NO_P_VALUES}. The verdicts are as calibrated.", icon=":material/info:")
-    if not (tested.normal.any() and tested.anomalous.any()):
-        _alarms_alone(detector, tested, alarms, alpha)
+        st.info(f"Alpha is fixed: {NO_P_VALUES}. The verdicts are as calibrated.", icon=":material/info:")
+    promised = detector.calibration.promised(alpha)
+    if not (scored.normal.any() and scored.anomalous.any()):
+        _show_alarms_only(detector, scored, alarms, promised)
         return
-    counts = Counts.of(alarms[tested.known], tested.anomalous[tested.known])
-    if not tested.known.all():
-        st.caption(f"Of {len(alarms):,} test beats, {tested.known.sum():,} that are labelled.")
+    matrix = ConfusionMatrix.of(alarms[scored.labelled], scored.anomalous[scored.labelled])
+    if not scored.labelled.all():
+        st.caption(f"Only the {scored.labelled.sum():,} labelled beats of {len(alarms):,} test beats.")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Confusion matrix", anchor=False)
-        st.markdown(confusion_matrix(counts))
-        _rates(counts, calibration, alpha)
+        st.markdown(confusion_table(matrix))
+        with st.container(horizontal=True):
+            _show_false_alarm_rate(matrix.false_positive_rate, promised)
+            for name, value in (("Recall", matrix.recall), ("Precision", matrix.precision), ("F1", matrix.f1)):
+                st.metric(name, f"{value:.4f}", width=160)
     with right:
         st.subheader("ROC curve", anchor=False)
-        _roc(tested, counts, calibration.promised(alpha))
+        _show_roc(scored, matrix, promised)
     left, right = st.columns(2, gap="large")
     with left:
-        places = listed(tested, alarms, None, "False alarms", "Highest score first")
-        _wrong(detector, tested, places, "False alarms")
+        _show_beats(detector, scored, alarms, "False alarms", "Highest score first")
     with right:
-        places = listed(tested, alarms, None, "Misses", "Lowest score first")
-        _wrong(detector, tested, places, "Misses")
+        _show_beats(detector, scored, alarms, "Misses", "Lowest score first")
 
 
-def _alarms_alone(detector: Detector, tested: Tested, alarms: np.ndarray, alpha: Alpha) -> None:
-    """What can be said where not both normal and anomalous beats are known."""
-    reason = "The labelled test beats are all of one kind" if tested.known.any() else "The test beats are not labelled"
-    st.info(f"{reason}: there is neither recall nor a ROC curve.", icon=":material/info:")
+def _show_alarms_only(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, promised: float | None) -> None:
+    """The figures that need no labels of both normal and anomalous beats."""
+    one_kind = "are all normal" if scored.normal.any() else "are all anomalous"
+    reason = f"The labelled test beats {one_kind}" if scored.labelled.any() else "The test beats are not labelled"
+    st.info(f"{reason}: there is no recall and no ROC curve.", icon=":material/info:")
     with st.container(horizontal=True):
         st.metric("Alarms", f"{alarms.sum():,}", width=160)
         st.metric("Share of beats", f"{alarms.mean():.2%}", width=160)
-        if tested.normal.any():
-            _false_alarm_rate(alarms[tested.normal].mean(), detector.calibration.promised(alpha))
-    _wrong(detector, tested, listed(tested, alarms, None, "Alarms", "Highest score first"), "Alarms")
+        if scored.normal.any():
+            _show_false_alarm_rate(alarms[scored.normal].mean(), promised)
+    _show_beats(detector, scored, alarms, "Alarms", "Highest score first")
 
 
-def confusion_matrix(counts: Counts) -> str:
-    """As a Markdown table; what is wrong is said, not only coloured."""
-    anomalous = counts.true_positives + counts.false_negatives
-    normal = counts.true_negatives + counts.false_positives
-    return "\n".join(
-        [
-            "| | alarm | no alarm |",
-            "| :--- | :--- | :--- |",
-            f"| **anomalous**, {anomalous:,} | :blue[**{counts.true_positives:,}** found] "
-            f"| :red[**{counts.false_negatives:,}** missed] |",
-            f"| **normal**, {normal:,} | :red[**{counts.false_positives:,}** false alarms] "
-            f"| :blue[**{counts.true_negatives:,}** left alone] |",
-        ]
+def confusion_table(matrix: ConfusionMatrix) -> str:
+    """The confusion matrix as a Markdown table; words, not only colours, tell errors from correct verdicts."""
+    tp, fn = matrix.true_positives, matrix.false_negatives
+    fp, tn = matrix.false_positives, matrix.true_negatives
+    return (
+        "| | alarm | no alarm |\n"
+        "| :--- | :--- | :--- |\n"
+        f"| **anomalous**, {tp + fn:,} | :blue[**{tp:,}** true positives] | :red[**{fn:,}** misses] |\n"
+        f"| **normal**, {fp + tn:,} | :red[**{fp:,}** false alarms] | :blue[**{tn:,}** true negatives] |"
     )
 
 
-def _rates(counts: Counts, calibration: Calibration, alpha: Alpha) -> None:
-    with st.container(horizontal=True):
-        _false_alarm_rate(counts.false_positive_rate, calibration.promised(alpha))
-        for name, value in (("Recall", counts.recall), ("Precision", counts.precision), ("F1", counts.f1)):
-            st.metric(name, f"{value:.4f}", width=160)
-
-
-def _false_alarm_rate(rate: float, promise: float | None) -> None:
+def _show_false_alarm_rate(rate: float, promised: float | None) -> None:
     st.metric(
         "False-alarm rate",
         f"{rate:.2%}",
-        "none promised" if promise is None else f"promised {promise:.2%}",
+        "none promised" if promised is None else f"promised {promised:.2%}",
         delta_color="off",
         delta_arrow="off",
         width=160,
-        help="The share of normal test beats that raise an alarm. What is promised holds for normal beats like those "
-        "of training.",
+        help="The share of normal test beats that raise an alarm. The promise holds for normal beats that are like "
+        "the training beats.",
     )
 
 
-def _roc(tested: Tested, counts: Counts, promise: float | None) -> None:
-    normal, anomalous = tested.verdicts.score[tested.normal], tested.verdicts.score[tested.anomalous]
-    rates = roc_curve(normal, anomalous)
-    area, low, high = auc_with_interval(normal, anomalous)
-    point = counts.false_positive_rate, counts.recall
-    st.altair_chart(
-        roc(rates, point, promise),
-        width="stretch",
-        alt=f"ROC curve, area {area:.4f}. The detector stands at a false-alarm rate of {point[0]:.2%} and a recall of "
-        f"{point[1]:.2%}.",
-    )
+def _show_roc(scored: ScoredBeats, matrix: ConfusionMatrix, promised: float | None) -> None:
+    score = scored.verdicts.score
+    rate, recall = matrix.false_positive_rate, matrix.recall
+    false_positive_rates, recalls, _ = roc_curve(scored.anomalous[scored.labelled], score[scored.labelled])
+    auc, low, high = auc_with_interval(score[scored.normal], score[scored.anomalous])
+    chart = roc((false_positive_rates, recalls), (rate, recall), promised)
+    text = f"ROC curve, AUC {auc:.4f}. The detector has a false-alarm rate of {rate:.2%} and a recall of {recall:.2%}."
+    st.altair_chart(chart, width="stretch", alt=text)
     st.caption(
-        f"Area {area:.4f} ({low:.4f} to {high:.4f}). Diamond: at this alpha. Dashed: the promised rate. The "
-        "diamond may lie beside the curve: p-values compare member by member, the curve is of the mean score."
+        f"AUC {auc:.4f} (95% interval {low:.4f} to {high:.4f}). Diamond: the detector at this alpha. Dashed line: the "
+        "promised rate. The diamond need not lie on the curve: the p-value compares each ensemble member's own scores, "
+        "the curve their mean."
     )
 
 
-def _wrong(detector: Detector, tested: Tested, places: np.ndarray, title: str) -> None:
-    st.subheader(f"{title}: {len(places):,}", anchor=False)
-    if not len(places):
+def _show_beats(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, verdict: str, order: str) -> None:
+    """Small charts of the first test beats of a verdict, and a table of all."""
+    index = select_beats(scored, alarms, None, verdict, order)
+    st.subheader(f"{verdict}: {len(index):,}", anchor=False)
+    if not len(index):
         st.info("None at this alpha.", icon=":material/check:")
         return
-    first = places[:SHOWN]
-    reconstruction, _ = detector.model.run(("reconstruction", "score"), tested.beats.samples[first])
-    small = [
-        Small(f"{place}, {tested.verdicts.score[place]:.3f}", tested.beats.samples[place], samples)
-        for place, samples in zip(first, reconstruction, strict=True)
-    ]
-    st.altair_chart(
-        small_beats(small), width="stretch", alt=f"{title}, the worst first: {'; '.join(one.title for one in small)}"
-    )
-    digits = st.column_config.NumberColumn(format="%.4f")
-    st.dataframe(
-        _table(tested, places, detector.dataset),
-        hide_index=True,
-        column_config={"score": digits, "p-value": digits},
-        height=200,
-        alt=f"{title}: number, class, score and p-value",
-    )
-
-
-def _table(tested: Tested, places: np.ndarray, dataset: Dataset) -> pd.DataFrame:
-    verdicts = tested.verdicts.where(places)
-    columns = {
-        "test beat": places,
-        "class": [dataset.class_name(label) for label in tested.beats.classes[places].tolist()],
-        "score": verdicts.score,
-    }
-    return pd.DataFrame(columns if verdicts.p_value is None else columns | {"p-value": verdicts.p_value})
-
-
-def _rounded_up(value: float) -> float:
-    """To three digits, so that what is compared with it is not above it."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return float(f"{math.ceil(value / unit - 1e-9) * unit:.3g}")
+    first, verdicts = index[:SMALL], scored.verdicts.where(index)
+    beats = scored.beats.samples[first]
+    (reconstructions,) = detector.model.run(("reconstruction",), beats)
+    titles = [f"{i}, {score:.3f}" for i, score in zip(first, verdicts.score, strict=False)]
+    with st.container(horizontal=True):
+        for chart, name in zip(small_beats(titles, beats, reconstructions), titles, strict=True):
+            st.altair_chart(chart, width=150, alt=f"Test beat and score: {name}")
+    st.caption("Number and score of each. Solid red: the beat. Dashed blue: its reconstruction.")
+    classes = [detector.dataset.class_name(label) for label in scored.beats.classes[index].tolist()]
+    table = pd.DataFrame({"test beat": index, "class": classes, "score": verdicts.score, "p-value": verdicts.p_value})
+    table = table.dropna(axis="columns", how="all")  # the model may have no p-values
+    columns = {"score": FOUR_DECIMALS, "p-value": FOUR_DECIMALS}
+    st.dataframe(table, hide_index=True, column_config=columns, height=200, alt=f"Table of {verdict.lower()}")

@@ -1,9 +1,9 @@
-"""What a beat is, what is known of a dataset, and where beats come from.
+"""Beats, datasets and their sources.
 
-beats             heartbeats with their classes, and the canonical text that they are kept in
-aami              the classes of annotated recordings
-datasets          what is known of a dataset beyond its bytes
+beats             heartbeats with their classes, and their canonical text
+aami              the AAMI classes of annotated recordings
+datasets          the metadata of datasets
 sources           from an archive on the web, in a wheel or on disk to the canonical text
-times             when each beat was
-training_errors   the reconstruction errors of normal training beats, which train records and calibrate reads
+times             when each beat was recorded
+training_errors   the reconstruction errors of normal training beats, written by train and read by calibrate
 """

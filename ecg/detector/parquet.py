@@ -1,120 +1,102 @@
-"""Parquet tables of beats, read in a process of their own: `python -m ecg.detector.parquet LENGTH ROWS < TABLE`.
+"""Send the beats of the Parquet file on standard input to standard output, as an Arrow stream: tables.py runs this.
 
-arro3's reader panics at some damaged files, and some of its panics end the process that they happen in. The reading
-process hands on blocks, each as a line of JSON (a `Header`) and the samples behind it.
+In a process of its own, since pyarrow has no limit on memory: a page of 16 kB can unpack to 2 GB. No imports from ecg.
 """
 
-import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
-import numpy as np
-from arro3.core import DataType, RecordBatch
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from ecg.exceptions import InputError
-
-REFUSED = 3  # exit status of the reading process: the last line that it wrote to standard error says why
-
-
-class Header(NamedTuple):
-    """What is said of a block before it comes.
-
-    rows : beats in it
-    type : of a sample, as NumPy names it
-    title, labels : of the column in front of the samples, and what stands in it; empty and None if there is none
-    """
-
-    rows: int
-    type: str
-    title: str
-    labels: list[str] | None
+ROWS = 4096  # in a batch; more take more memory and no less time
 
 
-def read(file: BinaryIO, length: int, rows: int, name: str) -> Iterator[tuple[Header, np.ndarray]]:
-    """The beats of a table, up to `rows` at a time, as an ndarray of shape (n, length).
-
-    Parameters
-    ----------
-    file : a real one, which can be sought in
-
-    Raises
-    ------
-    InputError
-        if it is damaged or none of beats of this length.
-    """
-    command = [sys.executable, "-m", "ecg.detector.parquet", str(length), str(rows)]
-    found = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(
-            command, stdin=file, stdout=subprocess.PIPE, stderr=said, env=os.environ | {"PYTHONPATH": found}
-        ) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            while line := process.stdout.readline():
-                header = Header(*json.loads(line))
-                content = process.stdout.read(header.rows * length * np.dtype(header.type).itemsize)
-                yield header, np.frombuffer(content, header.type).reshape(header.rows, length)
-            process.wait()
-        except ValueError:
-            process.wait()  # it ended within a block
-        finally:
-            process.kill()  # if no more blocks are wanted
-        said.seek(0)
-        last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
-        if process.wait() == REFUSED:
-            raise InputError(f"{name} {last}")
-        if process.returncode:
-            raise InputError(f"{name} is a damaged Parquet file")
+class RefusedError(Exception):
+    """The file is not a table of beats; the message continues the name of the file."""
 
 
 def main() -> None:
-    """Read the table at standard input; write its blocks to standard output."""
-    from arro3.io import read_parquet
-
-    length, rows = map(int, sys.argv[1:])
-    done = 0
+    """Read the file; the arguments are the number of samples in a beat and of characters in the longest label."""
+    length, longest = map(int, sys.argv[1:])
     try:
-        for batch in read_parquet(sys.stdin.buffer, batch_size=rows):
-            header, samples = _block(batch, length, done)
-            sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
-            sys.stdout.buffer.write(samples.tobytes())
-            done += header.rows
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(REFUSED)
+        memory = _limit_memory(columns=length + 1)
+        file = pq.ParquetFile(sys.stdin.buffer)
+        names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]  # pandas' index
+        if len(names) not in (length, length + 1):
+            raise RefusedError(
+                f"has {len(names)} columns; the model takes {length} samples, and at most one column before"
+            )
+        types = [file.schema_arrow.field(name).type for name in names]
+        for name, column_type in zip(names[-length:], types[-length:], strict=True):
+            if not (pa.types.is_floating(column_type) or pa.types.is_integer(column_type)):
+                raise RefusedError(f"has a column {name!r} of type {column_type}; expected numbers")
+        label = names[0] if len(names) > length else None
+        if label is not None and not _holds_labels(types[0]):
+            raise RefusedError(f"has a column {label!r} of type {types[0]}; expected a class or a name")
+        file = pq.ParquetFile(
+            sys.stdin.buffer,
+            metadata=file.metadata,
+            read_dictionary=None if label is None else [label],  # long labels are noticed before each row has a copy
+            pre_buffer=False,
+            buffer_size=2**16,  # columns are read page by page
+        )
+        _send(file, names, label, longest)
+    except RefusedError as error:
+        sys.exit(str(error))
+    except MemoryError:
+        sys.exit(f"takes more than {memory:,} MB of memory to read; write it with smaller pages and shorter labels")
+    except Exception as error:  # whatever pyarrow raises for a damaged file
+        sys.exit(f"is not a Parquet file, or is damaged ({str(error).partition(chr(10))[0][:200]})")
 
 
-def _block(batch: RecordBatch, length: int, done: int) -> tuple[Header, np.ndarray]:
-    """The beats of a batch; `done` came before. What an InputError says goes on from the table's name."""
-    names = [name for name in batch.column_names if not name.startswith("__index_level_")]  # pandas' row names
-    if len(names) not in (length, length + 1):
-        raise InputError(f"has {len(names)} columns; the model takes {length} samples, and one more in front at most")
-    columns = []
-    for name in names[-length:]:
-        array: Any = batch[name]
-        if not any(is_kind(array.type) for is_kind in (DataType.is_floating, DataType.is_integer)):
-            raise InputError(f"has a column {name!r} of type {_name(array.type)}; expected numbers")
-        if array.null_count:
-            raise InputError(f"has no value in column {name!r} of beat {done + array.to_pylist().index(None)}")
-        columns.append(array.to_numpy())
-    samples, title, labels = np.stack(columns, 1), "", None
-    if len(names) > length:
-        title, front = names[0], batch[names[0]]
-        if not any(is_kind(front.type) for is_kind in (DataType.is_integer, DataType.is_string)):
-            raise InputError(f"has a column {title!r} of type {_name(front.type)}; expected a class or a name")
-        labels = ["" if label is None else str(label) for label in front.to_pylist()]
-    return Header(len(samples), samples.dtype.str, title, labels), samples
+def _limit_memory(columns: int) -> int:
+    """Limit what this process may allocate from now on, on Linux; the limit in MB."""
+    limit = 64 + 3 * columns  # a page and a dictionary of each column, of 1 MB by default, are in memory at a time
+    if sys.platform == "linux":
+        import resource
+
+        allocated = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = allocated + limit * 10**6
+        resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+        pa.set_memory_pool(pa.system_memory_pool())  # the others allocate more than they use
+    return limit
 
 
-def _name(kind: DataType) -> str:
-    return str(kind).strip().removeprefix("arro3.core.DataType<").removesuffix(">")
+def _holds_labels(column_type: Any) -> bool:
+    if pa.types.is_dictionary(column_type):
+        column_type = column_type.value_type
+    return any(is_type(column_type) for is_type in (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string))
+
+
+def _send(file: Any, names: list[str], label: str | None, longest: int) -> None:
+    samples = names[label is not None :]
+    fields = [pa.field(name, pa.float64()) for name in samples]
+    schema = pa.schema(fields if label is None else [pa.field(label, pa.string()), *fields])
+    beats = 0
+    with pa.ipc.new_stream(sys.stdout.buffer, schema) as stream:
+        for batch in file.iter_batches(batch_size=ROWS, use_threads=False):
+            columns = [batch.column(name) for name in samples]
+            for name, column in zip(samples, columns, strict=True):
+                if column.null_count:
+                    beat = beats + pc.indices_nonzero(column.is_null())[0].as_py()
+                    raise RefusedError(f"has no value in column {name!r} of beat {beat}")
+            columns = [column.cast(pa.float64()) for column in columns]
+            if label is not None:
+                columns.insert(0, _labels(batch.column(label), longest))
+            stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            beats += batch.num_rows
+
+
+def _labels(column: Any, longest: int) -> Any:
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    texts = encoded.dictionary.cast(pa.string())
+    if (pc.max(pc.utf8_length(texts)).as_py() or 0) > longest:
+        raise RefusedError(f"has a label of more than {longest:,} characters")
+    return texts.take(encoded.indices)
 
 
 if __name__ == "__main__":

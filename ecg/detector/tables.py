@@ -1,305 +1,308 @@
-"""Tables of beats, in blocks so that memory does not grow with the file: CSV, TSV, NPY and Parquet.
+"""Tables of beats in CSV, TSV, NPY and Parquet files, read and written in batches so that memory does not grow.
 
-A table has the L samples of a beat in its last L columns. One column may stand in front, a class or a name; it is
-carried along as text. The first line of a CSV or TSV may name the columns, or number them as pandas does. Text and
-Parquet go through arro3, the Rust implementation of Apache Arrow.
+The last L columns of a table are the samples of a beat. One column may come before them, a class or a name; it is kept
+as text. The first row of a CSV or TSV file may name the columns, or number them as pandas does. NumPy reads NPY files,
+Apache Arrow all others.
 """
 
 import csv
 import io
+import json
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-from arro3.core import DataType, Field, RecordBatch, RecordBatchReader, Schema
-from arro3.io import read_csv, write_csv, write_ndjson, write_parquet
 
 from ecg.data import beats
-from ecg.detector import parquet
-from ecg.detector.model import BLOCK
-from ecg.exceptions import InputError
+from ecg.detector.model import BATCH_SIZE
+from ecg.exceptions import InputError, needed_for
 
-ROWS = 32 * BLOCK  # beats in a block; a multiple, so that the detector's sums are those of one big array
-TEXT = 2**24  # bytes of text that are parsed at a time
+ROWS = 32 * BATCH_SIZE  # beats in a batch; a multiple, so that scores are to the bit those of one large array
+TEXT = 2**22  # bytes of text that are parsed at a time, and in a row at most
+LONGEST_LABEL = 1000  # characters
 INPUTS = {".csv": "csv", ".tsv": "tsv", ".npy": "npy", ".parquet": "parquet"}
 OUTPUTS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_UNNAMED = {"", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf"}  # missing values, not names of columns
+_MISSING = {"", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf"}  # values, not names of columns
+_ARROW_ERROR = re.compile(r"(?:In CSV column #(\d+)|CSV parse error): Row #(\d+): (?:CSV conversion error to )?(.*)")
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some of a table's beats, in their order.
+class BeatBatch:
+    """Consecutive beats of a table.
 
-    samples : float ndarray of shape (n, L); text may hold no others than finite ones, arrays and Parquet may
-    labels : what stands in front of each beat, as text; None if nothing does
-    title : of that column
-    share : how much of the table has been read up to here, 0 to 1; None if its length is not known
+    samples : float ndarray of shape (n, L); values that are not finite are kept
+    labels : the column before the samples, as text; None if there is none
+    label_name : of that column
+    share_read : of the table up to here, 0 to 1; None if the size of the table is not known
     """
 
     samples: np.ndarray
-    labels: list[str] | None
-    title: str
-    share: float | None
+    labels: list[str] | None = None
+    label_name: str = ""
+    share_read: float | None = None
+
+
+@dataclass(frozen=True)
+class BeatTable:
+    """A table of beats to read once.
+
+    file : open for reading bytes; it may be a pipe
+    file_format : one of those in INPUTS
+    name : of the table, for error messages
+    """
+
+    file: BinaryIO
+    file_format: str
+    name: str
+
+    @classmethod
+    def open(cls, path: Path, file_format: str | None = None) -> Self:
+        """Open a file, by default of the format that its suffix stands for; InputError if that fails."""
+        file_format = file_format or format_of(path, INPUTS)
+        try:
+            return cls(path.open("rb"), file_format, str(path))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+    def batches(self, length: int) -> Iterator[BeatBatch]:
+        """The beats in batches of ROWS; the last one may be shorter.
+
+        Parameters
+        ----------
+        length : samples in a beat
+
+        Raises
+        ------
+        InputError
+            if the file is damaged, or if its beats do not have this length; in a CSV or TSV file, the message names
+            the row and the column.
+        """
+        pending: list[BeatBatch] = []
+        beat = 0
+        for part in _READERS[self.file_format](self, length):
+            _check_labels(part.labels or [], self.name, beat)
+            beat += len(part.samples)
+            pending.append(part)
+            while (count := sum(len(batch.samples) for batch in pending)) >= ROWS:
+                joined = _join(pending)
+                yield _slice(joined, 0, ROWS)
+                pending = [_slice(joined, ROWS, count)] if count > ROWS else []
+        if pending:
+            yield _join(pending)
 
 
 def read(path: Path, length: int) -> np.ndarray:
-    """All beats of a table: float ndarray of shape (n, length); InputError if it is none, or none of such beats.
-
-    The pipeline's own .npz will do, too.
-    """
+    """All beats of a table, or of an NPZ file of the pipeline: float ndarray of shape (n, length)."""
     if path.suffix == ".npz":
         return beats.load(path).samples
-    kind = kind_of(path, INPUTS)
-    with open_input(path) as file:
-        parts = [block.samples for block in blocks(file, kind, length, str(path))]
-    return np.concatenate([np.empty((0, length)), *parts])
+    table = BeatTable.open(path)
+    with table.file:
+        return np.concatenate([np.empty((0, length)), *(batch.samples for batch in table.batches(length))])
 
 
-def kind_of(path: Path, kinds: dict[str, str]) -> str:
-    """What kind of table a file's name tells of; InputError if it tells of none."""
+def format_of(path: Path, formats: dict[str, str]) -> str:
+    """The format that the suffix of a file stands for; InputError if it is not among `formats`."""
     try:
-        return kinds[path.suffix.lower()]
+        return formats[path.suffix.lower()]
     except KeyError:
-        raise InputError(f"{path} is of no known kind: its name should end in {', '.join(kinds)}") from None
+        raise InputError(f"{path} has an unknown format; its name should end in {', '.join(formats)}") from None
 
 
-def open_input(path: Path) -> BinaryIO:
-    """Open a file to read; InputError if there is none."""
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def blocks(file: BinaryIO, kind: str, length: int, name: str) -> Iterator[Block]:
-    """The beats of a table in blocks of ROWS, but for the last.
+def write(file: BinaryIO, file_format: str, batches: Iterator[Any]) -> None:
+    """Write batches as they come to a file or pipe.
 
     Parameters
     ----------
-    file : open for reading bytes; a pipe will do
-    kind : of table: csv, tsv, npy or parquet
-    length : samples in a beat
-    name : what to call the table in an error
-
-    Raises
-    ------
-    InputError
-        if it is no such table, or none of beats of this length; of text it names the line and the column.
+    file : open for writing bytes
+    file_format : one of those in OUTPUTS
+    batches : pyarrow RecordBatches of one schema, at least one; it may be empty
     """
-    return _regrouped(_READERS[kind](file, length, name))
+    with needed_for("writing tables", "tables"):
+        from pyarrow.csv import CSVWriter, WriteOptions
+        from pyarrow.parquet import ParquetWriter
 
-
-def write(file: BinaryIO, kind: str, rows: Iterator[RecordBatch]) -> None:
-    """Write rows as they come to a file or pipe, as csv, jsonl or parquet; what `rows` or `file` raise comes through.
-
-    rows : at least one batch, which may be empty
-    """
-    kept, first = _Kept(file), next(rows)
-    stream, sink = RecordBatchReader.from_batches(first.schema, kept.guarded(first, rows)), cast(BinaryIO, kept)
+    first, sink = next(batches), _Sink(file)
+    if file_format == "csv":
+        special = any(set(name) & set(',"\r\n') for name in first.schema.names)
+        options = WriteOptions(quoting_header="needed" if special else "none")  # "needed" quotes every name
+        writer: Any = CSVWriter(sink, first.schema, write_options=options)
+    else:
+        writer = ParquetWriter(sink, first.schema) if file_format == "parquet" else _JsonLinesWriter(file)
     try:
-        if kind == "csv":
-            write_csv(stream, sink)
-        elif kind == "jsonl":
-            write_ndjson(stream, sink, explicit_nulls=True)
-        else:
-            write_parquet(stream, sink, compression="zstd(1)")
+        for batch in chain([first], batches):
+            writer.write(batch)
+    except BaseException:
+        sink.open = False
+        raise
     finally:
-        if kept.error is not None:
-            raise kept.error from None
+        writer.close()
 
 
-class _Kept(io.RawIOBase):
-    """Stands between arro3 and what it reads and writes: keeps the error that arro3 would make a text of, or panic at.
-
-    error : the first that came
-    """
+class _Sink(io.RawIOBase):
+    """A file that can be shut off: ParquetWriter ends a file also after an error, and it would look complete."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: BaseException | None = None
+        self.file, self.open = file, True
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: Any) -> int:
-        """After an error, write nothing more and say that all is well: arro3 is about to be told."""
-        if self.error is None:
-            try:
-                self.file.write(content)
-            except OSError as error:
-                self.error = error
-        return len(content)
-
-    def guarded(self, first: RecordBatch, rest: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
-        """The batches, until something goes wrong.
-
-        If it is one of them, arro3 has to be told: it may not end the file, which would look whole.
-        """
-        yield first
-        while self.error is None:
-            try:
-                batch = next(rest, None)
-            except BaseException as error:
-                self.error = error
-                raise
-            if batch is None:
-                return
-            yield batch
+        return self.file.write(content) if self.open else len(content)
 
 
-def _regrouped(parts: Iterator[Block]) -> Iterator[Block]:
-    """The same beats in blocks of ROWS, but for the last."""
-    held: list[Block] = []
-    for part in parts:
-        held.append(part)
-        while (count := sum(len(block.samples) for block in held)) >= ROWS:
-            whole = _joined(held)
-            yield _cut(whole, 0, ROWS)
-            held = [_cut(whole, ROWS, count)] if count > ROWS else []
-    if held:
-        yield _joined(held)
+class _JsonLinesWriter:
+    """Own code: pyarrow reads JSON lines, but does not write them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def write(self, batch: Any) -> None:
+        columns = [
+            [float(text) for text in column.cast("string").to_pylist()]  # the shortest text of a float32
+            if column.type == "float"
+            else column.to_pylist()
+            for column in batch.columns
+        ]
+        rows = (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
+        lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+        self.file.write("".join(lines).encode())
+
+    def close(self) -> None:
+        pass
 
 
-def _joined(parts: list[Block]) -> Block:
+def _join(parts: list[BeatBatch]) -> BeatBatch:
     samples = np.concatenate([part.samples for part in parts])
     labels = None if parts[0].labels is None else [label for part in parts for label in part.labels or ()]
-    return Block(samples, labels, parts[0].title, parts[-1].share)
+    return BeatBatch(samples, labels, parts[0].label_name, parts[-1].share_read)
 
 
-def _cut(block: Block, start: int, stop: int) -> Block:
-    labels = None if block.labels is None else block.labels[start:stop]
-    return Block(block.samples[start:stop], labels, block.title, block.share)
+def _slice(batch: BeatBatch, start: int, stop: int) -> BeatBatch:
+    labels = None if batch.labels is None else batch.labels[start:stop]
+    return BeatBatch(batch.samples[start:stop], labels, batch.label_name, batch.share_read)
 
 
-def _size(file: BinaryIO) -> int | None:
-    """How many bytes there are, if the file knows."""
-    if not file.seekable():
-        return None
-    here = file.tell()
-    size = file.seek(0, io.SEEK_END)
-    file.seek(here)
-    return size
-
-
-def _read_text(file: BinaryIO, length: int, name: str, delimiter: str) -> Iterator[Block]:
-    size, longest, done, line = _size(file), TEXT + 64 * length, 0, 1
-    rest = file.read(TEXT).removeprefix(b"\xef\xbb\xbf")  # some programs begin UTF-8 with this mark
-    first, _, _ = rest.partition(b"\n")
-    if not first.strip():
-        raise InputError(f"{name} is empty, or its first line is; expected one beat a line")
-    title, header = _columns(_fields(first, delimiter, f"{name}, line 1"), length, f"{name}, line 1")
-    fields = [Field("label", DataType.string(), nullable=True)] if title else []
-    fields += [Field(str(i), DataType.float64(), nullable=True) for i in range(length)]
-    if header:
-        line, rest = 2, rest[len(first) + 1 :]
-    while True:
-        more = file.read(TEXT)
-        text, _, rest = rest.rpartition(b"\n") if more else (rest, b"", b"")
-        done += len(text) + 1
-        block = _parsed(text, Schema(fields), delimiter, title, name, line, done / size if size else None)
-        if block is not None:
-            yield block
-        if not more:
-            return
-        line += text.count(b"\n") + 1 if text else 0
-        rest += more
-        if len(rest) > longest and b"\n" not in rest:
-            raise InputError(f"{name}, line {line} does not end; expected one beat a line")
-
-
-def _parsed(
-    text: bytes, schema: Schema, delimiter: str, title: str, name: str, line: int, share: float | None
-) -> Block | None:
-    """The beats in some lines, the first of which is number `line`; None if all are blank."""
-    try:
-        if b"\0" in text:  # which arro3 would take the process down for
-            raise ValueError("a byte is zero")
-        batches = list(read_csv(io.BytesIO(text), schema, has_header=False, delimiter=delimiter, batch_size=ROWS))
-        samples = [np.stack([column.to_numpy() for column in batch.columns[bool(title) :]], 1) for batch in batches]
-        labels = [label or "" for batch in batches for label in batch.columns[0].to_pylist()] if title else None
-        if not all(np.isfinite(part).all() for part in samples):
-            raise ValueError("not all numbers are finite")
-        if labels is not None and any("\n" in label for label in labels):
-            raise ValueError("a line breaks within quotes")  # a line is a beat, also where the table is cut into blocks
-    except Exception as error:  # arro3's have no common base but this
-        _tell_line(text, len(schema), bool(title), delimiter, name, line)
-        raise InputError(f"{name}, from line {line}: {error}") from None
-    if not samples:
-        return None
-    if labels is not None:
-        _check_labels(labels, name)
-    return Block(np.concatenate(samples), labels, title, None if share is None else min(share, 1.0))
-
-
-def _tell_line(text: bytes, columns: int, labelled: bool, delimiter: str, name: str, line: int) -> None:
-    """Raise the InputError that names the first line that is wrong."""
-    for number, content in enumerate(text.split(b"\n"), start=line):
-        if not content.strip():
-            continue
-        where = f"{name}, line {number}"
-        fields = _fields(content, delimiter, where)
-        if len(fields) != columns:
-            raise InputError(f"{where} has {len(fields)} columns; expected {columns}")
-        for column, field in enumerate(fields[labelled:], start=1 + labelled):
-            _check_number(field, f"{where}, column {column}")
-
-
-def _columns(fields: list[str], length: int, where: str) -> tuple[str, bool]:
-    """The title of the column in front, empty if there is none, and whether the first line names the columns."""
-    if len(fields) not in (length, length + 1):
-        raise InputError(
-            f"{where} has {len(fields)} columns; the model takes {length} samples, and one column in front of them at "
-            "most, a class or a name"
-        )
-    samples, labelled = fields[-length:], len(fields) > length
-    numbers = [_NUMBER.fullmatch(field) for field in samples]
-    named = not any(numbers) and not any(field.strip().lower() in _UNNAMED for field in samples)
-    if named or samples in ([str(i) for i in range(length)], [str(i + 1) for i in range(length)]):
-        return (fields[0].strip() or "label") if labelled else "", True
-    for column, field in enumerate(samples, start=1 + labelled):
-        _check_number(field, f"{where}, column {column}")
-    return "label" if labelled else "", False
-
-
-def _fields(line: bytes, delimiter: str, where: str) -> list[str]:
-    try:
-        (fields,) = csv.reader([line.rstrip(b"\r").decode()], delimiter=delimiter, strict=True)
-    except UnicodeDecodeError:
-        raise InputError(f"{where} is not UTF-8 text") from None
-    except (csv.Error, ValueError) as error:
-        raise InputError(f"{where} is no line of columns ({error}); a beat is one line, also within quotes") from None
-    return fields
-
-
-def _check_number(field: str, where: str) -> None:
-    if not _NUMBER.fullmatch(field) or not np.isfinite(float(field)):
-        raise InputError(f"{where}: {field[:20]!r} is not a finite number")
-
-
-def _check_labels(labels: list[Any], name: str) -> None:
-    """A column of samples in front would be taken for labels: InputError if it looks like one."""
-    for label in labels:
-        if label and _NUMBER.fullmatch(label) and not float(label).is_integer():
+def _check_labels(labels: list[str], name: str, beat: int) -> None:
+    """InputError for a label that is too long, of several lines, or a number as samples are; the first is of `beat`."""
+    for i, label in enumerate(labels, start=beat):
+        if len(label) > LONGEST_LABEL:
+            raise InputError(f"{name}: the label of beat {i} is longer than {LONGEST_LABEL:,} characters")
+        if "\n" in label or "\r" in label:
+            raise InputError(f"{name}: the label of beat {i} breaks over lines; write each beat in one line")
+        if _NUMBER.fullmatch(label) and not float(label).is_integer():
             raise InputError(
-                f"{name}: {label[:20]!r} stands in front of a beat, where a class or a name may stand, and looks like "
-                "a sample; are the beats longer than the model's?"
+                f"{name}: the label of beat {i} is {label[:20]!r}, which looks like a sample; expected a class or a "
+                "name. Are the beats longer than the model's?"
             )
 
 
-def _read_npy(file: BinaryIO, length: int, name: str) -> Iterator[Block]:
+def _from_arrow(batch: Any, length: int, label_name: str, share_read: float | None) -> BeatBatch:
+    labels = [label or "" for label in batch.column(0).to_pylist()] if label_name else None
+    samples = np.stack([np.from_dlpack(column) for column in batch.columns[-length:]], axis=1)
+    return BeatBatch(samples, labels, label_name, share_read)
+
+
+def _read_text(table: BeatTable, length: int, delimiter: str) -> Iterator[BeatBatch]:
+    """Parse blocks of text; open_csv would read in a thread of its own, which cannot be interrupted at a pipe."""
+    with needed_for("reading CSV and TSV files", "tables"):
+        import pyarrow as pa
+        from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
+
+    file, name, size = table.file, table.name, _size(table.file)
+    first = file.readline(TEXT).removeprefix(b"\xef\xbb\xbf")  # some programs begin UTF-8 with this mark
+    if not first.strip():
+        raise InputError(f"{name} is empty, or its first row is; expected one beat a row")
+    label_name, named = _first_row(_fields(first, delimiter, name), length, name)
+    types = {"label": pa.string()} if label_name else {}
+    types |= {str(i): pa.float64() for i in range(length)}
+    rows, rest, more = int(named), b"" if named else first, first
+    while more:
+        more = file.read(TEXT)
+        text, _, rest = (rest + more).rpartition(b"\n") if more else (rest, b"", b"")
+        if len(rest) > TEXT:
+            raise InputError(f"{name} has a row of more than {TEXT:,} bytes; expected one beat a row")
+        if not text.strip():
+            continue
+        try:
+            (batch,) = read_csv(
+                pa.BufferReader(text),
+                ReadOptions(column_names=list(types), block_size=len(text) + 1, use_threads=False),
+                ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                ConvertOptions(column_types=types, null_values=[]),
+            ).to_batches()
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{name}{_explained(str(error), rows)}") from None
+        rows += batch.num_rows
+        yield _from_arrow(batch, length, label_name, file.tell() / size if size else None)
+
+
+def _explained(error: str, rows: int) -> str:
+    """An error of pyarrow with its row and column, both from 1; `rows` came before, and empty rows do not count."""
+    if not (match := _ARROW_ERROR.match(error)):
+        return f", after row {rows}: {error[:200]}"
+    column, row, message = match.groups()
+    where = f", row {int(row) + rows}" + ("" if column is None else f", column {int(column) + 1}")
+    return f"{where}: {message[:200]}"
+
+
+def _size(file: BinaryIO) -> int | None:
+    """The size in bytes of a file; None of a pipe."""
+    if not file.seekable():
+        return None
+    position = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    return size
+
+
+def _first_row(fields: list[str], length: int, name: str) -> tuple[str, bool]:
+    """The name of the column before the samples, empty if there is none, and whether this row names the columns."""
+    if len(fields) not in (length, length + 1):
+        raise InputError(
+            f"{name}, row 1 has {len(fields)} columns; the model takes {length} samples, and at most one column before "
+            "them, a class or a name"
+        )
+    samples, labelled = [field.strip() for field in fields[-length:]], len(fields) > length
+    numbers = [_NUMBER.fullmatch(field) for field in samples]
+    named = not any(numbers) and not any(field.lower() in _MISSING for field in samples)
+    if named or samples in ([str(i) for i in range(length)], [str(i + 1) for i in range(length)]):
+        return (fields[0].strip() or "label") if labelled else "", True
+    for column, field in enumerate(samples, start=1 + labelled):
+        if not _NUMBER.fullmatch(field):
+            raise InputError(f"{name}, row 1, column {column}: {field[:20]!r} is not a number")
+    return "label" if labelled else "", False
+
+
+def _fields(row: bytes, delimiter: str, name: str) -> list[str]:
+    try:
+        (fields,) = csv.reader([row.rstrip(b"\r\n").decode()], delimiter=delimiter, strict=True)
+    except UnicodeDecodeError:
+        raise InputError(f"{name}, row 1 is not UTF-8 text") from None
+    except (csv.Error, ValueError) as error:
+        raise InputError(f"{name}, row 1 cannot be split into columns ({error}); write each beat in one line") from None
+    return fields
+
+
+def _read_npy(table: BeatTable, length: int) -> Iterator[BeatBatch]:
+    file, name = table.file, table.name
     try:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(file)
-    except Exception as error:  # NumPy parses a header as Python; what that can raise has no common base but this
-        raise InputError(f"{name} is no NPY file ({error})") from None
+    except Exception as error:  # NumPy parses a header as Python; the errors that this can raise have no other base
+        raise InputError(f"{name} is not an NPY file ({error})") from None
     if dtype.kind not in "fiu":
         raise InputError(f"{name} holds {dtype}; expected numbers")
     if len(shape) != 2 or shape[1] != length:
@@ -313,34 +316,40 @@ def _read_npy(file: BinaryIO, length: int, name: str) -> Iterator[Block]:
         if len(content) < rows * row:
             raise InputError(f"{name} ends after {start + len(content) // row} of {shape[0]} beats")
         samples = np.frombuffer(content, dtype).reshape(rows, length).astype(float)
-        yield Block(samples, None, "", (start + rows) / shape[0])
+        yield BeatBatch(samples, share_read=(start + rows) / shape[0])
 
 
-def _read_parquet(file: BinaryIO, length: int, name: str) -> Iterator[Block]:
-    with tempfile.TemporaryFile() as copy:
-        if not isinstance(file, io.BufferedReader) or not file.seekable():  # Parquet is read from its end, elsewhere
+def _read_parquet(table: BeatTable, length: int) -> Iterator[BeatBatch]:
+    with needed_for("reading Parquet files", "tables"):
+        import pyarrow as pa
+    from ecg.detector import parquet
+
+    file = table.file
+    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as errors:
+        if not isinstance(file, io.BufferedReader) or not file.seekable():  # the child process seeks in the file
             shutil.copyfileobj(file, copy)
-            copy.seek(0)
+            copy.flush()
             file = copy
-        _check_parquet(file, name)
-        for header, samples in parquet.read(file, length, ROWS, name):
-            yield Block(samples, header.labels, header.title, None)
+        command = [sys.executable, "-P", parquet.__file__, str(length), str(LONGEST_LABEL)]
+        with subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=errors) as process:
+            try:
+                with suppress(pa.ArrowInvalid, OSError):  # the process ended early; its exit status tells
+                    stream = pa.ipc.open_stream(process.stdout)
+                    label_name = stream.schema.names[0] if len(stream.schema) > length else ""
+                    for batch in stream:
+                        yield _from_arrow(batch, length, label_name, None)
+                status = process.wait()
+            finally:
+                process.kill()  # if the caller wants no more batches
+        if status:
+            errors.seek(0)
+            message = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise InputError(f"{table.name} {message if status == 1 and message else 'is a damaged Parquet file'}")
 
 
-def _check_parquet(file: BinaryIO, name: str) -> None:
-    """InputError if a file does not begin and end as Parquet does."""
-    size = _size(file) or 0
-    head = file.read(4)
-    file.seek(max(size - 8, 0))
-    tail = file.read(8)
-    file.seek(0)
-    if size < 12 or head != b"PAR1" or tail[4:] != b"PAR1" or int.from_bytes(tail[:4], "little") > size - 12:
-        raise InputError(f"{name} is no Parquet file, or one that is cut off")
-
-
-_READERS: dict[str, Callable[[BinaryIO, int, str], Iterator[Block]]] = {
-    "csv": lambda file, length, name: _read_text(file, length, name, ","),
-    "tsv": lambda file, length, name: _read_text(file, length, name, "\t"),
+_READERS: dict[str, Callable[[BeatTable, int], Iterator[BeatBatch]]] = {
+    "csv": lambda table, length: _read_text(table, length, ","),
+    "tsv": lambda table, length: _read_text(table, length, "\t"),
     "npy": _read_npy,
     "parquet": _read_parquet,
 }

@@ -1,8 +1,8 @@
-"""From the errors of normal beats to the calibration that ships.
+"""The methods that make a calibration from the errors of normal beats.
 
-A method is a function of the errors and the `calibrate` section of params.yaml that returns a `Rule`. To add one: write
-it, enter it in METHODS, and name it in `ecg.params.Calibrate`. One that uses labels takes the scores of the anomalous
-training beats instead of the section, and stands in LABELLED.
+A method is a function of the errors and the `calibrate` section of params.yaml that returns a `Rule`. To add one, write
+it, enter it in METHODS and name it in `ecg.params.Calibrate`. A method that uses labels takes the scores of the
+anomalous training beats instead of the section, and is entered in LABELLED.
 """
 
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg.data.training_errors import TrainingErrors
-from ecg.detector.calibration import Calibration, Tail, at_most, attainable_count, reaching
+from ecg.detector.calibration import Calibration, Tail, at_most, attainable_count, count_at_least
 from ecg.exceptions import InputError
 from ecg.params import Calibrate
 
-FEWEST_PEAKS = 10  # held-out errors above the level, without which a tail cannot be fitted
+FEWEST_PEAKS = 10  # held-out errors above the level that a tail can be fitted to
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a method decides of a `Calibration`, where its fields are explained."""
+    """The fields of a `Calibration` that a method decides; they are explained there."""
 
     threshold: float
     alpha: float | None = None
@@ -29,10 +29,9 @@ class Rule:
 
 
 def percentile(errors: TrainingErrors, settings: Calibrate) -> Rule:
-    """The given percentile of the errors: held-out ones where there are any, else those of the beats trained on.
+    """The threshold is a percentile of the held-out errors; without any, of the errors of the beats trained on.
 
-    The starting recipe's rule. On errors of beats that the model was fitted to it promises nothing: the longer the
-    training, the further these errors fall below those of new beats.
+    The second case promises nothing: the longer the training, the smaller these errors are beside those of new beats.
     """
     return Rule(float(np.percentile(errors.calibrating, settings.percentile)))
 
@@ -41,12 +40,17 @@ def conformal(errors: TrainingErrors, settings: Calibrate) -> Rule:
     """Alarm at a cross-conformal p-value of at most alpha.
 
     If a new normal beat is exchangeable with the training beats, the probability of an alarm is about alpha; it is
-    never more than 2 alpha + 2 (K - 1) / (n + K) with K members (Vovk 2015; Barber, Candès, Ramdas, Tibshirani 2021).
+    at most 2 alpha + 2 (K - 1) / (n + K) with K members.
 
     Raises
     ------
     InputError
         if there are no held-out errors, or too few for alpha.
+
+    References
+    ----------
+    Vovk 2015, "Cross-conformal predictors". The bound: Barber, Candès, Ramdas, Tibshirani 2021, "Predictive inference
+    with the jackknife+".
     """
     held_out = _held_out(errors, settings)
     n, allowed = len(held_out), attainable_count(len(held_out), settings.alpha)
@@ -65,16 +69,20 @@ def conformal_conditional(errors: TrainingErrors, settings: Calibrate) -> Rule:
     Given the held-out errors, the rate at which new normal beats reach the k-th largest of them follows the
     distribution Beta(k, n + 1 - k). The adjusted p-value is its 1 - delta quantile in place of its mean k / (n + 1), so
     that with a probability of 1 - delta over the draw of the held-out beats, the false-alarm rate is at most alpha.
-    (Vovk 2012, "Conditional validity of inductive conformal predictors"; Bates, Candès, Lei, Romano, Sesia 2023,
-    "Testing for outliers with conformal p-values", who adjust further, so that it holds for every alpha at once. Here
-    alpha stands in params.yaml before the beats are drawn.)
+    This holds for an alpha that is chosen before the beats are drawn, as in params.yaml; Bates et al. adjust further,
+    so that it holds for every alpha at once.
 
     Raises
     ------
     InputError
         if there are no held-out errors, or too few for alpha and delta.
+
+    References
+    ----------
+    Vovk 2012, "Conditional validity of inductive conformal predictors". Bates, Candès, Lei, Romano, Sesia 2023,
+    "Testing for outliers with conformal p-values".
     """
-    from scipy.special import betaincinv  # a fifth of a second to import, for this method alone
+    from scipy.special import betaincinv  # takes a fifth of a second to import
 
     held_out = _held_out(errors, settings)
     n, k = len(held_out), np.arange(1, len(held_out) + 1)
@@ -93,17 +101,21 @@ def conformal_conditional(errors: TrainingErrors, settings: Calibrate) -> Rule:
 def pot(errors: TrainingErrors, settings: Calibrate) -> Rule:
     """Peaks over threshold: a generalised Pareto tail above a level, for alarm rates below 1 / (n + 1).
 
-    The largest `tail` share of the held-out errors are peaks. Beyond their level, p is the probability that a new
-    normal beat scores as high, averaged over the shapes and scales that the peaks leave possible: with a handful of
-    peaks, the best-fitting tail alone gives several times the alarms that it promises. The prior is flat in the shape,
-    from 0 to 1 (a squared error has no upper bound, and has a mean), and in the logarithm of the scale. (Pickands 1975;
-    Siffer et al. 2017; for predictive tails, Coles 2001, "An introduction to statistical modeling of extreme
-    values".)
+    The peaks are the largest held-out errors, a share of `tail`. Above their level, p is the posterior predictive
+    probability that a new normal beat scores as high. The maximum-likelihood fit alone would raise several times the
+    alarms that it promises, since the peaks are few. The prior is flat in the shape, from 0 to 1 (a squared error has
+    no upper bound, and has a mean), and in the logarithm of the scale.
 
     Raises
     ------
     InputError
-        if there are no held-out errors, or fewer than 10 peaks, or if these are all at the level.
+        if there are no held-out errors, or fewer than 10 peaks, or if all peaks are equal to the level.
+
+    References
+    ----------
+    Pickands 1975, "Statistical inference using extreme order statistics". Siffer, Fouque, Termier, Largouet 2017,
+    "Anomaly detection in streams with extreme value theory". Predictive tails: Coles 2001, "An introduction to
+    statistical modeling of extreme values".
     """
     held_out = np.sort(_held_out(errors, settings)).astype(float)
     n, peaks = len(held_out), min(round(settings.tail * len(held_out)), len(held_out) - 1)
@@ -123,15 +135,18 @@ def pot(errors: TrainingErrors, settings: Calibrate) -> Rule:
 
 
 def f1(errors: TrainingErrors, anomalous: np.ndarray) -> Rule:
-    """The threshold of the best F1 on the development beats. USES LABELS: those of the anomalous training beats.
+    """The threshold of the best F1 on the training beats. It uses the LABELS of the anomalous training beats.
 
-    What it finds depends on how many of the development beats are anomalous, and promises no false-alarm rate.
+    It depends on the share of anomalous beats among them, and promises no false-alarm rate.
 
+    Parameters
+    ----------
+    errors : of the normal training beats
     anomalous : float ndarray of shape (n,), the scores of the anomalous training beats; at least one
     """
     normal = errors.calibrating
     candidates = np.unique(np.concatenate([normal, anomalous]).astype(np.float32))
-    hits, false = reaching(anomalous, candidates), reaching(normal, candidates)
+    hits, false = count_at_least(anomalous, candidates), count_at_least(normal, candidates)
     best = np.argmax(2 * hits / (len(anomalous) + hits + false))
     return Rule(float(candidates[best]))
 
@@ -148,18 +163,19 @@ LABELLED: dict[str, Callable[[TrainingErrors, np.ndarray], Rule]] = {"f1": f1}
 def calibrate(
     errors: TrainingErrors, settings: Calibrate, model_sha256: str, anomalous: np.ndarray | None = None
 ) -> Calibration:
-    """The calibration of a model by `settings.method`.
+    """Calibrate a model by `settings.method`.
 
     Parameters
     ----------
     errors : of the normal training beats
-    model_sha256 : of the ONNX file that made them
+    settings : the section `calibrate` of params.yaml
+    model_sha256 : of the ONNX file that the errors are from
     anomalous : float ndarray of shape (n,), the scores of the anomalous training beats, for a method that uses labels
 
     Raises
     ------
     InputError
-        if the errors are not finite or all equal, or if the method cannot do with them.
+        if the errors are not finite or all equal, or if the method cannot use them.
     """
     values = errors.calibrating
     if not np.isfinite(values).all():
@@ -205,16 +221,17 @@ def _above(held_out: np.ndarray, allowed: int) -> float:
 
 
 def _predictive_tail(peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Excesses over the level, from next to nothing to a millionfold, and the probability that a new one is larger.
+    """Excesses over the level, from 1e-4 to 1e6 times the mean peak, and the probability that a new one is larger.
 
-    The generalised Pareto distribution's survival function (1 + shape * excess / scale) ** (-1 / shape), averaged over
-    a grid of shapes and scales with the weights of their posterior.
+    The survival function of the generalised Pareto distribution, averaged over a grid of shapes and scales with the
+    weights of their posterior.
     """
+    from scipy.stats import genpareto  # takes a second to import
+
     mean = peaks.mean()
     shape = (np.arange(50)[:, None, None] + 0.5) / 50  # (50, 1, 1)
     scale = mean * np.exp(np.linspace(-3, 3, 121))[:, None]  # (121, 1)
-    log_likelihood = (-np.log(scale) - (1 + 1 / shape) * np.log1p(shape * peaks / scale)).sum(axis=-1)  # (50, 121)
+    log_likelihood = genpareto.logpdf(peaks, shape, scale=scale).sum(axis=-1)  # (50, 121)
     weight = np.exp(log_likelihood - log_likelihood.max())
     excess = mean * np.logspace(-4, 6, 161)
-    survival = np.exp(-np.log1p(shape[..., None] * excess / scale[..., None]) / shape[..., None])
-    return excess, np.einsum("ij,ijk->k", weight / weight.sum(), survival.reshape(50, 121, -1))
+    return excess, np.einsum("ij,ijk->k", weight / weight.sum(), genpareto.sf(excess, shape, scale=scale))

@@ -1,10 +1,13 @@
-"""How well a detector does, and what made it.
+"""How well a detector performs, and how its model was made.
 
-metrics, reliability   how well scores tell beats apart, and whether thresholds keep their promise
-evaluation             beats, what a detector says of them, and which are normal, anomalous or of unknown class
-summary                the metrics and alarms, with their intervals
-curves                 the tables that DVC draws
-examples               the beats worth drawing
-drawing, figures       how they are drawn
-provenance, card       what made a model and what came of it; the same for people
+metrics        how well scores separate anomalous beats from normal ones, with confidence intervals
+reliability    promised and observed false-alarm rates
+evaluation     beats, a detector's verdicts on them, and which are normal, anomalous or of unknown class
+summary        metrics/evaluate.json and metrics/intervals.json
+curves         the tables that DVC draws
+examples       the beats that the figures show
+figures        the figures
+drawing        colours, resolution and file format of all figures
+provenance     provenance.json: the data, parameters and packages that made a model, and its metrics
+card           the model card
 """

@@ -1,4 +1,4 @@
-"""What all figures share: the same bytes for the same numbers, whatever matplotlib is set to; colours; PNG."""
+"""What all figures share: colours, resolution, and the same PNG bytes whatever the user's matplotlib settings."""
 
 import io
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from matplotlib.figure import Figure
 from ecg.files import write_bytes
 
 DPI = 110
-CALM, ALARMING = "#5b7f95", "#d1380b"  # blue and orange: told apart whatever the kind of colour blindness
+CALM, ALARMING = "#5b7f95", "#d1380b"  # blue and orange: distinct with every kind of colour blindness
 
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Draw as matplotlib does when it comes, whatever the user has set; leave it as the user had it."""
+    """Draw with matplotlib's default settings; restore the user's settings afterwards."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without the version of what drew it."""
+    """Write a figure as PNG, without matplotlib's version in it."""
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})  # else it names matplotlib's version
+    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     write_bytes(path, content.getvalue())

@@ -1,4 +1,4 @@
-"""The beats worth drawing: the typical ones and the worst mistakes."""
+"""The beats that the figures show: typical ones and the worst errors of the detector."""
 
 from collections.abc import Sequence
 
@@ -7,44 +7,44 @@ import numpy as np
 from ecg.evaluation.evaluation import Evaluation
 from ecg.evaluation.figures import ClassProfile, Example
 
-QUANTILES = (0.25, 0.5, 0.75)  # of a class's scores: the beats there stand for it
+QUANTILES = (0.25, 0.5, 0.75)  # of a class's scores, at which example beats are taken
 
 
 def misses(evaluation: Evaluation) -> np.ndarray:
-    """The anomalous beats without an alarm, by their places, the lowest score first: shape (n_misses,)."""
+    """The positions of the anomalous beats without an alarm, the lowest score first: shape (n_misses,)."""
     return _ordered(evaluation, evaluation.anomalous & ~evaluation.verdicts.anomalous)
 
 
 def false_alarms(evaluation: Evaluation) -> np.ndarray:
-    """The normal beats with an alarm, by their places, the highest score first: shape (n_false_alarms,)."""
+    """The positions of the normal beats with an alarm, the highest score first: shape (n_false_alarms,)."""
     return _ordered(evaluation, evaluation.normal & evaluation.verdicts.anomalous, -1)
 
 
 def unknown_alarms(evaluation: Evaluation) -> np.ndarray:
-    """The beats of unknown class with an alarm, by their places, the highest score first: shape (n,)."""
+    """The positions of the beats of unknown class with an alarm, the highest score first: shape (n,)."""
     return _ordered(evaluation, ~evaluation.known & evaluation.verdicts.anomalous, -1)
 
 
 def typical(evaluation: Evaluation, chosen: np.ndarray, quantile: float = 0.5) -> int:
-    """The place of the beat whose score is the median, or another quantile, of those that a bool array chooses."""
+    """The position of the beat at the median, or another quantile, of the scores of the chosen beats (bool array)."""
     ordered = _ordered(evaluation, chosen)
     return int(ordered[int(quantile * len(ordered))])
 
 
 def typical_alarm(evaluation: Evaluation) -> int:
-    """The place of the typical anomalous beat that raises an alarm, or of the typical one if none does.
+    """The position of the anomalous beat with an alarm whose score is the median of all such beats.
 
-    Where no beat is known to be anomalous, of all beats.
+    Without an anomalous beat, all beats are considered; without an alarm, also beats that raise none.
     """
-    of = evaluation.anomalous if evaluation.anomalous.any() else np.ones(len(evaluation.beats), bool)
-    alarms = of & evaluation.verdicts.anomalous
-    return typical(evaluation, alarms if alarms.any() else of)
+    candidates = evaluation.anomalous if evaluation.anomalous.any() else np.ones(len(evaluation.beats), bool)
+    alarms = candidates & evaluation.verdicts.anomalous
+    return typical(evaluation, alarms if alarms.any() else candidates)
 
 
 def typical_and_worst(evaluation: Evaluation) -> list[Example]:
-    """The typical beat of each class, the normal one first, then the worst miss and the worst false alarm.
+    """The typical beat of each class, the normal class first, then the worst miss and the worst false alarm.
 
-    Typical is the beat whose score is the median of its class. Titles end in the score and the verdict.
+    The typical beat of a class is the one with the median score. Titles end in the verdict and the score.
     """
     alarms, classes, name = evaluation.verdicts.anomalous, evaluation.beats.classes, evaluation.dataset.class_name
     labels = [*([evaluation.normal_class] if evaluation.normal.any() else []), *evaluation.anomalous_classes]
@@ -59,8 +59,8 @@ def typical_and_worst(evaluation: Evaluation) -> list[Example]:
 
 
 def worst(evaluation: Evaluation, number: int) -> list[Example]:
-    """As many misses, false alarms and alarms of unknown class, the worst of each first."""
-    missed, false, unknown = (of(evaluation)[:number] for of in (misses, false_alarms, unknown_alarms))
+    """Up to `number` misses, false alarms and alarms on beats of unknown class each, the worst of each first."""
+    missed, false, unknown = (find(evaluation)[:number] for find in (misses, false_alarms, unknown_alarms))
     labels = evaluation.beats.classes[missed].tolist()
     titles = [f"miss, {evaluation.dataset.class_name(label)}" for label in labels]
     titles += ["false alarm"] * len(false) + ["alarm"] * len(unknown)
@@ -68,26 +68,27 @@ def worst(evaluation: Evaluation, number: int) -> list[Example]:
 
 
 def class_profiles(evaluation: Evaluation) -> list[ClassProfile]:
-    """Each anomalous class: what the steps contribute to its scores, and beats from low to high score."""
+    """For each anomalous class, what the samples contribute to its scores, and examples from low to high score."""
     profiles = []
     for label in evaluation.anomalous_classes:
         of_class, name = evaluation.beats.classes == label, evaluation.dataset.class_name(label)
-        places = [typical(evaluation, of_class, quantile) for quantile in QUANTILES]
+        index = [typical(evaluation, of_class, quantile) for quantile in QUANTILES]
         step_error = evaluation.details(np.flatnonzero(of_class)).step_error
-        profiles.append(ClassProfile.of(name, step_error, _examples(evaluation, [name] * len(places), places)))
+        profiles.append(ClassProfile.of(name, step_error, _examples(evaluation, [name] * len(index), index)))
     return profiles
 
 
 def _ordered(evaluation: Evaluation, chosen: np.ndarray, sign: int = 1) -> np.ndarray:
-    """The places that a bool array of shape (n_beats,) chooses, in the order of the score, or with -1 against it."""
-    places = np.flatnonzero(chosen)
-    return places[np.argsort(sign * evaluation.verdicts.score[places], kind="stable")]
+    """The positions of the chosen beats (bool array), by ascending score, or descending with sign -1."""
+    index = np.flatnonzero(chosen)
+    return index[np.argsort(sign * evaluation.verdicts.score[index], kind="stable")]
 
 
-def _examples(evaluation: Evaluation, titles: Sequence[str], places: Sequence[int] | np.ndarray) -> list[Example]:
-    """The beats at these places to draw; their scores are added to the titles."""
-    details = evaluation.details(np.asarray(places, int))
+def _examples(evaluation: Evaluation, titles: Sequence[str], index: Sequence[int] | np.ndarray) -> list[Example]:
+    """The beats at these positions as examples; their scores are added to the titles."""
+    index = np.asarray(index, int)
+    details = evaluation.details(index)
     return [
         Example(f"{title} (score {details.score[row]:.3f})", beat, details.reconstruction[row], details.step_error[row])
-        for row, (title, beat) in enumerate(zip(titles, evaluation.beats.samples[np.asarray(places, int)], strict=True))
+        for row, (title, beat) in enumerate(zip(titles, evaluation.beats.samples[index], strict=True))
     ]

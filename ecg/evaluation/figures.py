@@ -1,4 +1,4 @@
-"""The figures of the evaluation: beats, what their scores come from, and why one is an alarm."""
+"""The figures of the evaluation: beats with reconstructions, the profile of each class, an explained alarm."""
 
 import math
 from collections.abc import Sequence
@@ -12,128 +12,117 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ecg.detector.explanation import Explanation, contributions
+from ecg.detector.explanation import Explanation, error_shares
 from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
 
-Segments = Sequence[tuple[str, int, int]]  # name, first sample, the one after the last
+Segments = Sequence[tuple[str, int, int]]  # of a beat: name, first sample, sample after the last
 
 TITLE: dict[str, Any] = {"fontsize": "medium", "loc": "left"}
 DASHED: dict[str, Any] = {"color": "#222222", "linewidth": 0.9, "linestyle": (0, (4, 2))}
-LABELLED = 4  # runs of an explained beat that bear their share
+LABELLED = 4  # regions of an explained beat whose share of the score is written
 HEAT = LinearSegmentedColormap.from_list("error", [CALM, "#e8a33d", ALARMING])
 
 
 @dataclass(frozen=True)
 class Example:
-    """One beat to draw.
-
-    beat, reconstruction : ndarrays of shape (n_samples,), raw units
-    step_error : ndarray of shape (n_samples,), the error at each sample
-    """
+    """One beat to draw; its arrays are of shape (n_samples,)."""
 
     title: str
-    beat: np.ndarray
+    beat: np.ndarray  # in raw units, as its reconstruction
     reconstruction: np.ndarray
-    step_error: np.ndarray
+    step_error: np.ndarray  # the error at each sample
 
 
 @dataclass(frozen=True)
 class ClassProfile:
-    """Where in the beat the scores of one class come from.
-
-    mean : float ndarray of shape (n_samples,), the mean share of its beat's score that each step carries
-    low, high : float ndarrays of shape (n_samples,), between which lie the shares of 8 in 10 beats
-    examples : beats that stand for it
-    """
+    """Where in the beat the scores of one class come from; its arrays are float, of shape (n_samples,)."""
 
     name: str
-    beats: int
-    mean: np.ndarray
-    low: np.ndarray
+    beats: int  # how many beats the class has
+    mean: np.ndarray  # the mean share of its beat's score that each sample carries
+    low: np.ndarray  # the shares of 8 in 10 beats lie between low and high
     high: np.ndarray
     examples: Sequence[Example]
 
     @classmethod
     def of(cls, name: str, step_error: np.ndarray, examples: Sequence[Example]) -> Self:
-        """From the errors at each step of all its beats, shape (n_beats, n_samples)."""
-        shares = contributions(step_error)
+        """From the errors at each sample of all its beats, shape (n_beats, n_samples)."""
+        shares = error_shares(step_error)
         mean = shares.mean(axis=0)
         low, high = np.quantile(shares, [0.1, 0.9], axis=0, overwrite_input=True)  # without a copy of them all
         return cls(name=name, beats=len(shares), mean=mean, low=low, high=high, examples=examples)
 
 
 def draw_examples(path: Path, examples: Sequence[Example], columns: int = 2) -> None:
-    """Draw each beat over its reconstruction, the beat coloured by the error at each sample, on one scale for all."""
+    """Draw each beat and its reconstruction, the beat coloured by the error at each sample, on one scale for all."""
     with plain():
         rows = max(math.ceil(len(examples) / columns), 1)
-        figure, [[sheet]] = _grid([7.6 + 0.4 * columns], [1.9 * rows], right=1.0, top=0.35)
-        scale = _draw_sheet(sheet, examples, columns, "medium" if columns < 4 else "x-small")
-        colours = figure.add_axes((1 - 0.75 / figure.get_figwidth(), 0.25, 0.16 / figure.get_figwidth(), 0.5))
-        figure.colorbar(ScalarMappable(scale, HEAT), colours, label="squared error at the sample", extend="max")
-        figure.legend(*sheet.get_legend_handles_labels(), loc="upper center", ncols=2, frameon=False)
+        # Equal limits: axes that are joined by sharex and sharey take twice as long to draw
+        figure, axes = _subplots(rows, columns, (9.0 + 0.4 * columns, 1.9 * rows + 0.8), subplot_kw=_limits(examples))
+        scale = _error_scale(examples)
+        for number, axis in enumerate(axes.ravel()):
+            if number >= len(examples):
+                axis.set_axis_off()
+                continue
+            _draw_example(axis, examples[number], scale, "medium" if columns < 4 else "x-small")
+            axis.yaxis.set_visible(number % columns == 0)
+            axis.xaxis.set_visible(number + columns >= len(examples))  # the last of its column
+        figure.supxlabel("sample", fontsize="medium")
+        figure.supylabel("amplitude", fontsize="medium")
+        colours = ScalarMappable(scale, HEAT)
+        figure.colorbar(colours, ax=axes, label="squared error at the sample", extend="max", shrink=0.5, aspect=25)
+        _legend(figure, axes[0, 0])
         save(figure, path)
 
 
 def draw_classes(path: Path, profiles: Sequence[ClassProfile], segments: Segments) -> None:
-    """Draw, for each class of beats, where their scores come from, and some of the beats; without any, say so.
-
-    segments : the names of the parts of a beat
-    """
+    """Draw, for each anomalous class, where its scores come from, and some of its beats; without any, say so."""
     with plain():
         if not profiles:
             figure = Figure((6, 1), dpi=DPI)
             figure.text(0.5, 0.5, "No beat is known to be anomalous.", ha="center", va="center")
             save(figure, path)
             return
-        figure, rows = _grid([4.4, 8.2], [2.0] * len(profiles), top=0.85)
-        for profile, (left, right) in zip(profiles, rows, strict=True):
-            steps, low, high = np.arange(len(profile.mean)), 100 * profile.low, 100 * profile.high
-            left.fill_between(
-                steps, low, high, color=CALM, alpha=0.3, linewidth=0, label="share of the score, 8 of 10 beats"
-            )
-            left.plot(steps, 100 * profile.mean, color=ALARMING, linewidth=1.6, label="its mean")
-            left.set_title(f"{profile.name}, {profile.beats:,} beats", **TITLE, pad=16)
-            left.set_ylabel("% of the score")
-            left.set_xlabel("sample")
-            left.set_ylim(bottom=0)
-            left.margins(x=0.01)
-            _name_segments(left, segments)
-            _draw_sheet(right, profile.examples, max(len(profile.examples), 1))
-        handles, labels = left.get_legend_handles_labels()
-        more, described = right.get_legend_handles_labels()
-        figure.legend(handles + more, labels + described, loc="upper center", ncols=4, frameon=False)
+        columns = max(len(profile.examples) for profile in profiles)
+        widths = {"width_ratios": [1.9] + [1.0] * columns}
+        figure, axes = _subplots(len(profiles), 1 + columns, (14, 3.0 * len(profiles) + 0.3), gridspec_kw=widths)
+        for profile, (left, *others) in zip(profiles, axes, strict=True):
+            _draw_profile(left, profile, segments)
+            scale = _error_scale(profile.examples)
+            for number, (axis, example) in enumerate(zip(others, profile.examples, strict=True)):
+                axis.set(**_limits(profile.examples), xlabel="sample", ylabel="" if number else "amplitude")
+                _draw_example(axis, example, scale, "medium")
+                axis.yaxis.set_visible(number == 0)
+        _legend(figure, axes[0, 0], axes[0, 1])
         save(figure, path)
 
 
 def draw_explanation(path: Path, title: str, explanation: Explanation, segments: Segments) -> None:
-    """Draw why a beat has its score: the beat beside a normal one, and what each sample adds.
-
-    segments : the names of the parts of a beat
-    """
+    """Draw why a beat has its score: the beat beside a normal one, and the contribution of each sample."""
     with plain():
-        figure, [[above], [below]] = _grid([7.5], [2.4, 1.6], left=0.8, top=0.5)
+        figure, ((above,), (below,)) = _subplots(2, 1, (8.5, 5.6), gridspec_kw={"height_ratios": [3, 2]})
         steps = np.arange(len(explanation.beat))
         if explanation.neighbour is not None:
             nearest = explanation.neighbour.beat
             above.plot(steps, nearest, color="#999999", linewidth=1, label="nearest normal training beat")
-        above.plot(steps, explanation.reconstruction, **DASHED, label="what a normal beat would have been")
-        above.plot(steps, explanation.beat, color=ALARMING, linewidth=1.8, label="the beat")
+        above.plot(steps, explanation.reconstruction, **DASHED, label="reconstruction")
+        above.plot(steps, explanation.beat, color=ALARMING, linewidth=1.8, label="beat")
         p_value = "" if explanation.p_value is None else f", p-value {explanation.p_value:.2g}"
         called = "anomalous" if explanation.anomalous else "normal"
         above.set_title(f"{title}, called {called} (score {explanation.score:.3f}{p_value})", **TITLE, pad=16)
         above.set_ylabel("amplitude")
         above.legend(frameon=False, fontsize="small")
         below.fill_between(steps, explanation.contribution, step="mid", color=CALM, linewidth=0)
-        for number, run in enumerate(explanation.runs):
+        for number, region in enumerate(explanation.regions):
             for axis in (above, below):
-                axis.axvspan(run.start - 0.5, run.stop - 0.5, color=ALARMING, alpha=0.15, linewidth=0, zorder=0)
+                axis.axvspan(region.start - 0.5, region.stop - 0.5, color=ALARMING, alpha=0.15, linewidth=0, zorder=0)
             if number < LABELLED:
-                middle, height = (run.start + run.stop - 1) / 2, explanation.contribution[run.start : run.stop].max()
-                below.annotate(f"{run.share:.0%}", (middle, height), (0, 2), textcoords="offset points", ha="center")
+                highest = explanation.contribution[region.start : region.stop].max()
+                top = (region.start + region.stop - 1) / 2, highest
+                below.annotate(f"{region.share:.0%}", top, (0, 2), textcoords="offset points", ha="center")
         below.set_ylim(0, 1.25 * max(explanation.contribution.max(), 1e-9))
-        below.set_title("what each sample adds to the score", **TITLE)
+        below.set_title("contribution of each sample to the score", **TITLE)
         below.set_xlabel("sample")
         _name_segments(above, segments)
         for axis in (above, below):
@@ -141,79 +130,69 @@ def draw_explanation(path: Path, title: str, explanation: Explanation, segments:
         save(figure, path)
 
 
-def _grid(
-    widths: Sequence[float], heights: Sequence[float], left: float = 0.65, right: float = 0.15, top: float = 0.3
-) -> tuple[Figure, list[list[Axes]]]:
-    """A figure of axes in rows; all measures in inches.
-
-    Placed by hand: matplotlib's own layouts take three times as long as the drawing.
-    """
-    across, down, bottom = 0.7, 0.95, 0.5  # gaps, and the margin
-    width = left + sum(widths) + across * (len(widths) - 1) + right
-    height = bottom + sum(heights) + down * (len(heights) - 1) + top
-    figure, rows = Figure(figsize=(width, height), dpi=DPI), []
-    for i, of_row in enumerate(heights):
-        y = height - top - sum(heights[: i + 1]) - down * i
-        places = [left + sum(widths[:j]) + across * j for j in range(len(widths))]
-        rows.append(
-            [
-                figure.add_axes((x / width, y / height, of_column / width, of_row / height))
-                for x, of_column in zip(places, widths, strict=True)
-            ]
-        )
-        for axis in rows[-1]:
-            axis.spines[["top", "right"]].set_visible(False)
-    return figure, rows
+def _subplots(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, an object ndarray of shape (rows, columns), laid out by matplotlib; size in inches."""
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for axis in axes.ravel():
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
-def _draw_sheet(axis: Axes, examples: Sequence[Example], columns: int, title_size: str = "medium") -> PowerNorm:
-    """Draw beats side by side into one axis, in rows; the scale that the errors are coloured by.
-
-    One axis, three artists: an axis for each beat would take most of the time that the evaluation has.
-    """
-    highest = max((float(np.quantile(example.step_error, 0.98)) for example in examples), default=0.0)
-    scale = PowerNorm(0.5, 0, max(highest, 1e-9))  # the root of the error: deviations, in the beat's own unit
+def _limits(examples: Sequence[Example]) -> dict[str, tuple[float, float]]:
+    """The limits of axes that hold any of these beats."""
     if not examples:
-        axis.set_axis_off()
-        return scale
-    beats, reconstructions = (np.stack([getattr(e, name) for e in examples]) for name in ("beat", "reconstruction"))
-    length, low, high = beats.shape[1], min(beats.min(), reconstructions.min()), max(beats.max(), reconstructions.max())
-    across, down = 1.08 * length, 1.25 * max(high - low, 1e-9)
-    place = np.arange(len(examples))
-    left, lift = (place % columns * across)[:, None], (-(place // columns) * down)[:, None]
-    x = np.arange(length) + left  # (n, L)
+        return {}
+    values = np.concatenate([(example.beat, example.reconstruction) for example in examples], axis=1)
+    margin = 0.05 * max(float(np.ptp(values)), 1e-9)
+    return {"xlim": (-2, len(examples[0].beat) + 1), "ylim": (values.min() - margin, values.max() + margin)}
 
-    def broken(y: np.ndarray) -> np.ndarray:
-        """One line for all beats, with a gap after each."""
-        return np.column_stack([y, np.full(len(y), np.nan)]).ravel()
 
-    xs, ys, reconstructed = broken(x), broken(beats + lift), broken(reconstructions + lift)
-    axis.fill_between(xs, ys, reconstructed, color="#dddddd", linewidth=0)
-    axis.plot(xs, reconstructed, **DASHED, label="reconstruction")
-    points = np.stack([x, beats + lift], axis=-1)  # (n, L, 2)
-    lines = np.stack([points[:, :-1], points[:, 1:]], axis=2).reshape(-1, 2, 2)
-    error = np.stack([(e.step_error[:-1] + e.step_error[1:]) / 2 for e in examples]).ravel()
-    axis.add_collection(
-        LineCollection(list(lines), array=error, cmap=HEAT, norm=scale, linewidth=2.2, capstyle="round")
-    )
+def _error_scale(examples: Sequence[Example]) -> PowerNorm:
+    """The colour scale of these beats' errors, by their square roots: deviations, in the beats' own unit."""
+    highest = max((float(np.quantile(example.step_error, 0.98)) for example in examples), default=0.0)
+    return PowerNorm(0.5, 0, max(highest, 1e-9))
+
+
+def _draw_example(axis: Axes, example: Example, scale: PowerNorm, title_size: str) -> None:
+    """Draw a beat, coloured by its errors, over its reconstruction."""
+    steps = np.arange(len(example.beat))
+    axis.fill_between(steps, example.beat, example.reconstruction, color="#dddddd", linewidth=0)
+    axis.plot(steps, example.reconstruction, **DASHED, label="reconstruction")
+    points = np.column_stack([steps, example.beat])
+    lines = np.stack([points[:-1], points[1:]], axis=1)  # (L - 1, 2, 2)
+    error = (example.step_error[:-1] + example.step_error[1:]) / 2
+    heat: dict[str, Any] = {"array": error, "cmap": HEAT, "norm": scale}
+    axis.add_collection(LineCollection(list(lines), **heat, linewidth=2.2, capstyle="round"))
     axis.plot([], [], color=CALM, linewidth=2.2, label="beat")
-    for example, x0, y0 in zip(examples, left.ravel(), lift.ravel(), strict=True):
-        axis.text(x0, y0 + low + 0.86 * down, example.title, fontsize=title_size)
-    rows, marks = np.unique(lift), np.arange(0, length, 40 if columns < 4 else 60)
-    amplitudes = [value for value in MaxNLocator(3).tick_values(low, high) if low <= value <= high]
-    ticks = [(value + row, f"{value:g}") for row in rows for value in amplitudes]
-    axis.set_yticks([at for at, _ in ticks], [text for _, text in ticks])
-    ticks = [(mark + x0, f"{mark:g}") for x0 in np.unique(left) for mark in marks]
-    axis.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
-    axis.grid(color="#eeeeee", linewidth=0.8)
-    axis.set_axisbelow(True)
-    axis.set_xlim(-0.02 * across, columns * across)
-    axis.set_ylim(rows.min() + low - 0.02 * down, low + down)
-    axis.spines[:].set_visible(False)
+    axis.set_title(example.title, **TITLE | {"fontsize": title_size})
+    axis.locator_params(nbins=4)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_major_formatter("{x:g}")
+    grid: dict[str, Any] = {"color": "#eeeeee", "linewidth": 0.8, "zorder": 0}  # not all axes show their ticks
+    axis.hlines(axis.get_yticks(), *axis.get_xlim(), **grid)
+    axis.vlines(axis.get_xticks(), *axis.get_ylim(), **grid)
+    axis.set_frame_on(False)
     axis.tick_params(length=0)
+
+
+def _draw_profile(axis: Axes, profile: ClassProfile, segments: Segments) -> None:
+    """Draw which samples the scores of a class come from."""
+    steps, low, high = np.arange(len(profile.mean)), 100 * profile.low, 100 * profile.high
+    axis.fill_between(steps, low, high, color=CALM, alpha=0.3, linewidth=0, label="share of the score, 80% of beats")
+    axis.plot(steps, 100 * profile.mean, color=ALARMING, linewidth=1.6, label="mean share of the score")
+    axis.set_title(f"{profile.name}, {profile.beats:,} beats", **TITLE, pad=16)
+    axis.set_ylabel("% of the score")
     axis.set_xlabel("sample")
-    axis.set_ylabel("amplitude")
-    return scale
+    axis.set_ylim(bottom=0)
+    axis.margins(x=0.01)
+    _name_segments(axis, segments)
+
+
+def _legend(figure: Figure, *axes: Axes) -> None:
+    """One legend above all axes."""
+    handles = [handle for axis in axes for handle in axis.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside upper center", ncols=max(len(handles), 1), frameon=False)
 
 
 def _name_segments(axis: Axes, segments: Segments) -> None:

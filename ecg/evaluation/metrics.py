@@ -1,23 +1,22 @@
-"""How well scores tell anomalous beats from normal ones.
+"""How well scores separate anomalous beats from normal ones, with 95% confidence intervals."""
 
-scikit-learn has most of these; importing its metrics takes longer than training the detector. The tests hold each of
-these functions to scikit-learn's.
-"""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
+from scipy import stats
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
 
-Z95 = 1.959963984540054  # the standard normal distribution's 97.5% quantile
-NUMBERS_AT_A_TIME = 4_000_000  # of a block of resamples: 32 MB
+Z95 = float(stats.norm.ppf(0.975))
+BATCH_NUMBERS = 1_000_000  # beats drawn at a time in a bootstrap: about 80 MB
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The confusion matrix of alarms on normal and anomalous beats, and the rates that follow from it."""
+class ConfusionMatrix:
+    """How many normal and anomalous beats raise an alarm and how many do not, and the rates that follow from it."""
 
     true_negatives: int
     false_positives: int
@@ -25,81 +24,74 @@ class Counts:
     true_positives: int
 
     @classmethod
-    def of(cls, alarms: np.ndarray, anomalous: np.ndarray) -> "Counts":
-        """Count from two bool ndarrays of shape (n_beats,): who was called anomalous, and who is."""
-        cells = [(~alarms & ~anomalous), (alarms & ~anomalous), (~alarms & anomalous), (alarms & anomalous)]
-        return cls(*(int(cell.sum()) for cell in cells))
+    def of(cls, alarms: np.ndarray, anomalous: np.ndarray) -> "ConfusionMatrix":
+        """Count from two bool ndarrays of shape (n_beats,): which beats raise an alarm, and which are anomalous."""
+        return cls(*confusion_matrix(anomalous, alarms, labels=[False, True]).ravel().tolist())
 
     @property
     def precision(self) -> float:
-        """The share of alarms that are right; 0 without alarms."""
-        return self.true_positives / max(self.true_positives + self.false_positives, 1)
+        """The share of alarms that are on anomalous beats; 0 without alarms."""
+        return self._rate(precision_score, zero_division=0)
 
     @property
     def false_discovery_proportion(self) -> float:
-        """The share of alarms that are false; 0 without alarms."""
-        return self.false_positives / max(self.true_positives + self.false_positives, 1)
+        """The share of alarms that are on normal beats; 0 without alarms."""
+        return 1 - self._rate(precision_score, zero_division=1)
 
     @property
     def recall(self) -> float:
-        """The share of anomalous beats that raise an alarm."""
-        return self.true_positives / max(self.true_positives + self.false_negatives, 1)
+        """The share of anomalous beats that raise an alarm; 0 without anomalous beats."""
+        return self._rate(recall_score, zero_division=0)
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
-        errors = self.false_positives + self.false_negatives
-        return 2 * self.true_positives / max(2 * self.true_positives + errors, 1)
+        """The harmonic mean of precision and recall; 0 without alarms and anomalous beats."""
+        return self._rate(f1_score, zero_division=0)
 
     @property
     def false_positive_rate(self) -> float:
-        """The share of normal beats that raise an alarm."""
+        """The share of normal beats that raise an alarm; 0 without normal beats."""
         return self.false_positives / max(self.false_positives + self.true_negatives, 1)
 
     @property
     def accuracy(self) -> float:
-        """The share of beats that are called what they are."""
-        right = self.true_positives + self.true_negatives
-        return right / (right + self.false_positives + self.false_negatives)
+        """The share of beats that are classified correctly."""
+        return self._rate(accuracy_score)
 
     def intervals(self) -> dict[str, Interval]:
-        """The 95% confidence intervals of the four rates, by Wilson."""
-        hits, false, right = self.true_positives, self.false_positives, self.true_positives + self.true_negatives
-        trials = {
-            "precision": (hits, hits + false),
-            "recall": (hits, hits + self.false_negatives),
-            "false_positive_rate": (false, false + self.true_negatives),
-            "accuracy": (right, right + false + self.false_negatives),
+        """The 95% confidence intervals of precision, recall, false-positive rate and accuracy (`wilson_interval`)."""
+        hits, false_alarms = self.true_positives, self.false_positives
+        correct, wrong = hits + self.true_negatives, false_alarms + self.false_negatives
+        return {
+            "precision": wilson_interval(hits, hits + false_alarms),
+            "recall": wilson_interval(hits, hits + self.false_negatives),
+            "false_positive_rate": wilson_interval(false_alarms, false_alarms + self.true_negatives),
+            "accuracy": wilson_interval(correct, correct + wrong),
         }
-        return {name: wilson_interval(*of) for name, of in trials.items()}
 
-
-def auc_with_interval(normal: np.ndarray, anomalous: np.ndarray) -> tuple[float, float, float]:
-    """Area under the ROC curve with its 95% confidence interval.
-
-    The area is the probability that an anomalous beat scores above a normal one, ties counting half. Its variance is
-    that of DeLong, DeLong, Clarke-Pearson 1988, by the ranks of Sun & Xu 2014.
-
-    Parameters
-    ----------
-    normal, anomalous : ndarrays of shape (n_normal,) and (n_anomalous,), the scores; at least one each
-
-    Returns
-    -------
-    The area, and the interval's ends, cut at 0 and 1; with one beat of a kind, the interval says nothing: 0 to 1.
-    """
-    return Placements.of(normal, anomalous).auc_with_interval()
+    def _rate(self, metric: Callable[..., float], **options: Any) -> float:
+        """One of scikit-learn's metrics, of one beat for each cell of the matrix, weighted by the cell's count."""
+        actual, predicted = [False, False, True, True], [False, True, False, True]
+        return float(metric(actual, predicted, sample_weight=astuple(self), **options))
 
 
 @dataclass(frozen=True)
 class Placements:
-    """The placement values of beats, which the AUC is the mean of (DeLong, DeLong, Clarke-Pearson 1988).
+    """The placement values of beats (DeLong 1988), whose mean is the AUC; neither SciPy nor scikit-learn has them.
 
-    normal : float ndarray of shape (n_normal,), the share of anomalous beats that score above each normal one
-    anomalous : float ndarray of shape (n_anomalous,), the share of normal beats that score below each anomalous one
+    Placement values of the same beats under several detectors may be averaged and subtracted: the result belongs to
+    the mean, or to the difference, of their AUCs.
 
-    Placements of the same beats under several detectors may be averaged and subtracted: the result belongs to the mean,
-    or to the difference, of their AUCs.
+    Parameters
+    ----------
+    normal : float ndarray of shape (n_normal,), the share of anomalous beats that score above each, ties half
+    anomalous : float ndarray of shape (n_anomalous,), the share of normal beats that score below each, ties half
+
+    References
+    ----------
+    DeLong, DeLong, Clarke-Pearson 1988, "Comparing the areas under two or more correlated receiver operating
+    characteristic curves: a nonparametric approach"; by the ranks of Sun, Xu 2014, "Fast implementation of DeLong's
+    algorithm".
     """
 
     normal: np.ndarray
@@ -107,104 +99,61 @@ class Placements:
 
     @classmethod
     def of(cls, normal: np.ndarray, anomalous: np.ndarray) -> "Placements":
-        """From scores of shapes (n_normal,) and (n_anomalous,), ties counting half; by the ranks of Sun & Xu 2014."""
+        """From the scores of normal and anomalous beats, of shapes (n_normal,) and (n_anomalous,)."""
         m, n = len(anomalous), len(normal)
-        ranks = _midranks(np.concatenate([anomalous, normal]))
-        return cls(1 - (ranks[m:] - _midranks(normal)) / m, (ranks[:m] - _midranks(anomalous)) / n)
+        ranks = stats.rankdata(np.concatenate([anomalous, normal]))
+        return cls(1 - (ranks[m:] - stats.rankdata(normal)) / m, (ranks[:m] - stats.rankdata(anomalous)) / n)
 
     def interval(self) -> tuple[float, float, float]:
-        """The mean and the ends of its 95% confidence interval; infinite ends with one beat of a kind."""
+        """The mean and its 95% confidence interval, which is infinite with fewer than two beats of a kind."""
         mean = float(self.anomalous.mean())
         if min(len(self.anomalous), len(self.normal)) < 2:
             return mean, -np.inf, np.inf
-        variances = (kind.var(ddof=1) / len(kind) for kind in (self.anomalous, self.normal))
-        half = Z95 * float(np.sqrt(sum(variances)))
+        variance = sum(kind.var(ddof=1) / len(kind) for kind in (self.anomalous, self.normal))
+        half = Z95 * float(np.sqrt(variance))
         return mean, mean - half, mean + half
 
     def auc_with_interval(self) -> tuple[float, float, float]:
-        """The area under the ROC curve with its 95% confidence interval, cut at 0 and 1."""
+        """The area under the ROC curve and its 95% confidence interval, limited to between 0 and 1."""
         auc, low, high = self.interval()
         return auc, max(low, 0.0), min(high, 1.0)
 
 
-def roc_curve(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ROC curve's corners as (false positive rates, true positive rates), from (0, 0) to (1, 1)."""
-    false_positives, true_positives = _cumulative(normal, anomalous)
-    turns = np.ones(len(false_positives), bool)  # a point on the straight between its neighbours says nothing
-    steps = np.diff(false_positives), np.diff(true_positives)
-    turns[1:-1] = steps[0][:-1] * steps[1][1:] != steps[0][1:] * steps[1][:-1]
-    return false_positives[turns] / len(normal), true_positives[turns] / len(anomalous)
+def auc_with_interval(normal: np.ndarray, anomalous: np.ndarray) -> tuple[float, float, float]:
+    """The area under the ROC curve and its 95% confidence interval (`Placements`).
+
+    From the scores of the beats, of shapes (n_normal,) and (n_anomalous,), at least one each; with fewer than two of a
+    kind, the interval is from 0 to 1.
+
+    Examples
+    --------
+    >>> auc_with_interval(np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.9]))[0]
+    0.8333333333333333
+    """
+    return Placements.of(normal, anomalous).auc_with_interval()
 
 
-def precision_recall_curve(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(precisions, recalls), one for each threshold at which the recall changes, the highest threshold first."""
-    false_positives, true_positives = _cumulative(normal, anomalous)
-    rises = np.flatnonzero(np.diff(true_positives)) + 1
-    hits, misfires = true_positives[rises], false_positives[rises]
-    return hits / (hits + misfires), hits / len(anomalous)
-
-
-def average_precision(normal: np.ndarray, anomalous: np.ndarray) -> float:
-    """The mean of the precisions, each weighted by the recall that its threshold adds."""
-    scores = np.concatenate([normal, anomalous])
-    is_anomalous = np.arange(len(scores)) >= len(normal)
-    return float(resampled_average_precision(scores, is_anomalous, np.ones((1, len(scores)), int))[0])
-
-
-def resampled_average_precision(scores: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The average precision of samples that hold each beat a number of times.
+def bootstrap_average_precision(score: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
+    """The average precision of bootstrap samples, in which normal and anomalous beats are drawn separately.
 
     Parameters
     ----------
-    scores, anomalous : ndarrays of shape (n_beats,), the score, and whether the beat is anomalous
-    counts : integer ndarray of shape (n_samples, n_beats), each with an anomalous beat at least
-
-    Returns
-    -------
-    float ndarray of shape (n_samples,)
+    score : float ndarray of shape (n_beats,)
+    anomalous : bool ndarray of shape (n_beats,), with at least two beats of each kind
+    resamples : how many bootstrap samples, each of which gives one value of the result
+    seed : equal seeds draw the same beats, whatever their scores: detectors can be compared sample by sample
     """
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of each run of equal scores
-    result = []
-    for drawn in counts[:, order]:
-        hits, all_so_far = np.cumsum(drawn * anomalous[order])[last], np.cumsum(drawn)[last]
-        result.append(np.sum(np.diff(hits, prepend=0) * hits / np.maximum(all_so_far, 1)) / hits[-1])
-    return np.array(result)
+    return _bootstrap(_average_precision, stats.rankdata(-score, "dense") - 1, anomalous, resamples, seed)
 
 
-def resampled_f1(alarms: np.ndarray, anomalous: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The F1 of such samples, from bool ndarrays of shape (n_beats,): who was called anomalous, and who is."""
-    hits, called, there = (counts[:, chosen].sum(axis=1) for chosen in (alarms & anomalous, alarms, anomalous))
-    return 2 * hits / (called + there)
+def bootstrap_f1(alarms: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
+    """The F1 of bootstrap samples, as `bootstrap_average_precision`; alarms: bool ndarray of shape (n_beats,)."""
+    return _bootstrap(_f1, alarms, anomalous, resamples, seed)
 
 
-def stratified_resamples(anomalous: np.ndarray, samples: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """How often each beat is drawn when normal and anomalous beats are each drawn anew, with replacement.
-
-    Parameters
-    ----------
-    anomalous : bool ndarray of shape (n_beats,), of both kinds at least one
-
-    Yields
-    ------
-    int64 ndarrays of shape (some samples, n_beats), with at most `NUMBERS_AT_A_TIME` numbers or one sample each
-    """
-    kinds = [(kind, int(kind.sum()), np.random.default_rng(seed)) for kind in (anomalous, ~anomalous)]
-    (_, size, _), (_, _, ahead) = kinds
-    for _ in range(samples):  # in one sequence of random numbers, those of the normal beats follow all of the anomalous
-        ahead.integers(size, size=size)
-    rows = max(NUMBERS_AT_A_TIME // len(anomalous), 1)
-    for start in range(0, samples, rows):
-        counts = np.empty((min(rows, samples - start), len(anomalous)), np.int64)
-        for kind, size, random in kinds:
-            for row in counts:
-                row[kind] = np.bincount(random.integers(size, size=size), minlength=size)
-        yield counts
-
-
-def percentile_interval(resampled: np.ndarray) -> Interval:
-    """The 95% interval between the percentiles of a bootstrap's values, shape (n_samples,)."""
-    low, high = np.quantile(resampled, [0.025, 0.975])
+def percentile_interval(values: np.ndarray) -> Interval:
+    """The 95% interval between the percentiles of a bootstrap's values, shape (resamples,)."""
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -212,48 +161,62 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     """The 95% confidence interval of a rate (Wilson 1927); 0 to 1 without trials."""
     if trials == 0:
         return 0.0, 1.0
-    rate, z2 = successes / trials, Z95**2
-    centre, shrunk = (rate + z2 / (2 * trials)), 1 + z2 / trials
-    half = Z95 * float(np.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2)))
-    return max((centre - half) / shrunk, 0.0), min((centre + half) / shrunk, 1.0)
+    interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
-def chance_band(n: int, trials: int, count: int) -> tuple[float, float]:
-    """Where the false-alarm rate of a conformal threshold lies in 95% of draws.
+def chance_band(n: int, trials: int, count: int) -> Interval:
+    """Between which rates the false-alarm rate of a conformal threshold lies in 95% of draws.
 
-    The number of `trials` new beats that reach the `count`-th largest of `n` held-out errors follows the beta-binomial
-    distribution, if all are exchangeable: chance is in the draw of the held-out beats, and in that of the new ones.
+    If all beats are exchangeable, the number of `trials` new beats that reach the `count`-th largest of `n` held-out
+    errors follows the beta-binomial distribution: both the held-out beats and the new ones are random draws.
 
     Parameters
     ----------
+    n : how many held-out errors
+    trials : how many new beats
     count : from 1 to n
 
     Returns
     -------
-    The rates at which the distribution function first reaches 2.5% and 97.5%.
+    low, high : the rates at which the distribution function first reaches 2.5% and 97.5%
     """
-    alarms = np.arange(trials)
-    above, below = count, n + 1 - count
-    # log of P(alarms + 1) / P(alarms), summed up, gives every probability but for a factor
-    steps = np.log((trials - alarms) * (above + alarms)) - np.log((alarms + 1) * (below + trials - alarms - 1))
-    logarithm = np.append(0.0, np.cumsum(steps))
-    cumulative = np.cumsum(np.exp(logarithm - logarithm.max()))
-    low, high = np.searchsorted(cumulative / cumulative[-1], [0.025, 0.975])
-    return low / trials, high / trials
+    # SciPy's ppf adds up the probabilities anew at each step of its search: 15 s for 150,000 beats
+    probabilities = stats.betabinom.pmf(np.arange(trials + 1), trials, count, n + 1 - count)
+    low, high = np.searchsorted(np.cumsum(probabilities), [0.025, 0.975]) / trials
+    return float(low), float(high)
 
 
-def _cumulative(normal: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positives at each distinct score as threshold, highest first, with (0, 0) in front."""
-    scores = np.concatenate([normal, anomalous])
-    hits = np.concatenate([np.zeros(len(normal), int), np.ones(len(anomalous), int)])
-    order = np.argsort(-scores, kind="stable")
-    scores, hits = scores[order], hits[order]
-    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # the last beat of each run of equal scores
-    true_positives = np.cumsum(hits)[last]
-    return np.append(0, last + 1 - true_positives), np.append(0, true_positives)
+def _bootstrap(
+    statistic: Callable[..., np.ndarray], values: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int
+) -> np.ndarray:
+    """The statistic, which takes values of shapes (samples, n_normal) and (samples, n_anomalous), of each sample."""
+    kinds, batch = (values[~anomalous], values[anomalous]), max(BATCH_NUMBERS // len(anomalous), 1)
+    result = stats.bootstrap(
+        kinds, statistic, n_resamples=resamples, batch=batch, vectorized=True, method="percentile", rng=seed
+    )
+    return np.asarray(result.bootstrap_distribution)
 
 
-def _midranks(scores: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal scores sharing the mean of theirs."""
-    ordered = np.sort(scores)
-    return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right") + 1) / 2
+def _average_precision(normal: np.ndarray, anomalous: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The average precision of each row; the beats stand as ranks from 0, the highest score.
+
+    scikit-learn's takes one sample at a time: 1.5 s more for 1,000 samples of the test beats.
+    """
+    ranks = 1 + max(normal.max(), anomalous.max())
+    first = ranks * np.arange(len(normal))[:, None]
+
+    def reached(kind: np.ndarray) -> np.ndarray:
+        """How many of a row's beats have at most each rank: (rows, ranks)."""
+        counts = np.bincount((kind + first).ravel(), minlength=ranks * len(kind))
+        return counts.reshape(len(kind), ranks).cumsum(axis)
+
+    hits, false_alarms = reached(anomalous), reached(normal)
+    precision = hits / np.maximum(hits + false_alarms, 1)
+    return (np.diff(hits, axis=axis, prepend=0) * precision).sum(axis) / anomalous.shape[axis]
+
+
+def _f1(normal: np.ndarray, anomalous: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The F1 of each row of alarms; scikit-learn's, one row at a time, would take 2.4 s more."""
+    hits = anomalous.sum(axis)
+    return 2 * hits / (hits + normal.sum(axis) + anomalous.shape[axis])

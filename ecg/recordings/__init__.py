@@ -1,10 +1,10 @@
-"""From a recording to its beats: WFDB, EDF, CSV or NumPy in; beats of equal length, their times and classes out.
+"""From a recording to its beats: beats of equal length with their times and classes, from WFDB, EDF, CSV or NumPy.
 
-reading   one lead of a file or of a record on PhysioNet, as samples and annotations
-signals   the lead filtered, its R peaks, and the stretches that are no ECG
-cutting   beats from the lead, by one of several segmentations
-classes   a cardiologist's annotations as classes of the AAMI
-patient   the beats of one's own normal, and the rest to test
+reading   one lead of a file, or of a record on PhysioNet: samples and annotations
+signals   the filtered lead, its R peaks, and the segments of unusable signal
+cutting   beats cut from the lead, by one of several segmentations
+classes   annotated beats and their classes by the AAMI
+patient   a patient's own normal beats to train on, and the rest to test
 
-What fetch and `ecg.scanning` share. It needs the extra `recordings`.
+`stages/fetch.py` and `ecg.scanning` share it. It needs the extra `recordings`.
 """

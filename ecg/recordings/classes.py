@@ -1,4 +1,4 @@
-"""Annotated beats as classes of the AAMI (`ecg.data.aami`)."""
+"""Annotated beats, and their classes by the AAMI (`ecg.data.aami`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,69 +7,71 @@ import numpy as np
 
 from ecg.data.aami import UNLABELLED
 
-TOLERANCE = 0.15  # seconds between an annotation and a detected R peak that are the same beat (EC57)
+MATCH_SECONDS = 0.15  # largest distance between an annotated beat and its detected R peak (ANSI/AAMI EC57)
 
-# The WFDB code of each kind of beat. Bundle branch block and escape beats count as normal, paced ones as unclassified.
+# WFDB codes by class. Bundle branch block and escape beats count as normal (N), paced beats as unclassified (Q).
 _CODES = {1: "NLRBejn", 2: "AaJS", 3: "VEr", 4: "F", 5: "/fQ?"}
 CLASS_OF: Mapping[str, int] = {code: label for label, codes in _CODES.items() for code in codes}
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a cardiologist, or a program, says of a recording.
+    """The annotations of a recording, for beats and for other events, such as noise or a change of rhythm."""
 
-    seconds : float ndarray of shape (n,), from the start of the recording
-    symbols : the code of each in the WFDB alphabet, of which some stand for beats
+    seconds: np.ndarray  # float, of shape (n,), from the start of the recording
+    symbols: list[str]  # their WFDB codes, n
+
+
+def annotated_beats(annotations: Annotations) -> tuple[np.ndarray, np.ndarray]:
+    """Times in seconds, float of shape (n,), and classes, int of shape (n,), of the annotated beats, sorted by time.
+
+    Examples
+    --------
+    >>> annotated_beats(Annotations(np.array([0.4, 0.1, 0.9]), ["V", "+", "N"]))
+    (array([0.4, 0.9]), array([3, 1]))
     """
-
-    seconds: np.ndarray
-    symbols: list[str]
-
-
-def beats(annotations: Annotations) -> tuple[np.ndarray, np.ndarray]:
-    """The annotated beats, in their order: seconds, float of shape (n,), and classes, int of shape (n,)."""
-    found = [
-        (seconds, CLASS_OF[symbol])
-        for seconds, symbol in zip(annotations.seconds.tolist(), annotations.symbols, strict=True)
-        if symbol in CLASS_OF
-    ]
-    found.sort()
-    return np.array([seconds for seconds, _ in found], float), np.array([label for _, label in found], int)
+    labels = np.array([CLASS_OF.get(symbol, UNLABELLED) for symbol in annotations.symbols], int)
+    order = np.lexsort((labels, annotations.seconds))
+    order = order[labels[order] != UNLABELLED]
+    return np.asarray(annotations.seconds, float)[order], labels[order]
 
 
-def matched(annotated: np.ndarray, detected: np.ndarray) -> np.ndarray:
-    """Which detected beat each annotated one is: its place, or -1 for none; each detected beat is taken once.
+# Own code: wfdb's compare_annotations can match one detected beat with two annotated ones.
+def match_beats(annotated: np.ndarray, detected: np.ndarray) -> np.ndarray:
+    """Match annotated beats with detected ones: the closest pair first, each beat once.
 
     Parameters
     ----------
-    annotated, detected : float ndarrays of shapes (n,) and (m,), seconds, rising
+    annotated, detected : float ndarrays of shapes (n,) and (m,), times in seconds, ascending
 
     Returns
     -------
-    int ndarray of shape (n,)
+    int ndarray of shape (n,), the detected beat within MATCH_SECONDS of each annotated one; -1 where there is none
+
+    Examples
+    --------
+    >>> match_beats(np.array([1.0, 2.0, 3.0]), np.array([1.1, 2.5, 2.98]))
+    array([ 0, -1,  2])
     """
-    places = np.full(len(annotated), -1)
-    after = np.searchsorted(detected, annotated)
-    pairs = []
-    for i, j in enumerate(after.tolist()):
-        pairs += [
-            (abs(detected[k] - annotated[i]), i, k)
-            for k in (j - 1, j)
-            if 0 <= k < len(detected) and abs(detected[k] - annotated[i]) <= TOLERANCE
-        ]
-    taken: set[int] = set()
-    for _, i, k in sorted(pairs):  # the closest pair first
-        if places[i] < 0 and k not in taken:
-            places[i] = k
-            taken.add(k)
-    return places
+    pairs = sorted(
+        (abs(detected[j] - annotated[i]), i, j)
+        for i, after in enumerate(np.searchsorted(detected, annotated).tolist())
+        for j in (after - 1, after)
+        if 0 <= j < len(detected)
+    )
+    matches, taken = np.full(len(annotated), -1), set()
+    for distance, i, j in pairs:
+        if distance <= MATCH_SECONDS and matches[i] < 0 and j not in taken:
+            matches[i] = j
+            taken.add(j)
+    return matches
 
 
-def labels(annotations: Annotations | None, detected: np.ndarray) -> np.ndarray:
-    """The class of each detected beat, int of shape (n,); UNLABELLED where no annotated beat is close."""
+def beat_classes(annotations: Annotations | None, detected: np.ndarray) -> np.ndarray:
+    """The class of each beat detected at these seconds, int of shape (n,); UNLABELLED where no annotation matches."""
     classes = np.full(len(detected), UNLABELLED)
     if annotations is not None:
-        seconds, given = beats(annotations)
-        places = matched(seconds, detected)
-        classes[places[places >= 0]] = given[places >= 0]
+        seconds, labels = annotated_beats(annotations)
+        matches = match_beats(seconds, detected)
+        classes[matches[matches >= 0]] = labels[matches >= 0]
     return classes

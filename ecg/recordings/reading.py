@@ -1,7 +1,7 @@
-"""One lead of a recording, read a part at a time, whatever the file: WFDB, EDF, CSV or NumPy.
+"""One lead of a recording, read part by part: WFDB, EDF, CSV or NumPy.
 
-Formats are read by the libraries that are made for them: wfdb, edfio, pandas, NumPy. What they cannot read of a file
-that they know becomes missing samples; what makes no sense at all is an InputError.
+The formats are read by wfdb, edfio, pandas and NumPy. Of a damaged or truncated file, what can be read is read, and the
+other samples are missing; a file of which nothing can be read is an InputError.
 """
 
 import os
@@ -9,52 +9,50 @@ import re
 import sys
 import tempfile
 import warnings
+from bisect import bisect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ecg.exceptions import InputError
 from ecg.recordings.classes import CLASS_OF, Annotations
 
-RATES = (100, 20_000)  # Hz: with fewer, R peaks are missed; more is no ECG
-SAMPLES_A_BYTE = 20  # that no format packs; a header that tells of more is wrong
-ROWS = 200_000  # of a CSV file at a time
+SAMPLING_RATES = (100, 20_000)  # Hz: below, R peaks are missed; above, it is not an ECG
+MAX_SAMPLES_PER_BYTE = 20  # more than any format packs; a header that states more is wrong
+MAX_LEADS = 64  # of an array; more columns are samples
+CHUNK_ROWS = 200_000  # of a CSV file, read at a time
 FORMATS = "a WFDB record (.hea), EDF (.edf), CSV (.csv, .tsv, .txt) or NumPy (.npy)"
+SECONDS_COLUMNS = ("seconds", "time", "t", "s", "time_s", "time [s]", "time (s)")  # names of a CSV column of times
 _NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 _PHYSIONET = re.compile(rf"physionet:(?P<database>{_NAME})/(?P<folder>({_NAME}/)*)(?P<record>[A-Za-z0-9_-]+)")
+
+Read = Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Lead:
-    """One lead of a recording.
+    """One lead of a recording."""
 
-    name : of the recording
-    lead : the lead's name, or its number where it has none
-    rate : samples a second
-    length : samples
-    read : samples from one number up to another, float64, NaN where there are none
-    annotations : None if there are none
-    """
-
-    name: str
-    lead: str
-    rate: float
-    length: int
-    read: Callable[[int, int], np.ndarray]
+    recording: str  # the recording's name
+    name: str  # or the number of a lead without a name
+    rate: float  # the sampling rate in Hz
+    length: int  # the number of samples
+    read: Read  # returns the samples from one index up to another, float64, NaN where they are missing
     annotations: Annotations | None = None
 
     @property
     def seconds(self) -> float:
-        """How long the recording is."""
+        """The duration."""
         return self.length / self.rate
 
 
 @contextmanager
-def opened(
+def open_lead(
     path: str, lead: int | str = 0, rate: float | None = None, annotations: str | None = "atr"
 ) -> Iterator[Lead]:
     """Open one lead of a recording.
@@ -63,64 +61,79 @@ def opened(
     ----------
     path : of a WFDB record (with or without .hea), an EDF, CSV or NPY file, or `physionet:DATABASE/RECORD`
     lead : its name, or its number from 0
-    rate : samples a second; needed for a NPY file, and for a CSV file without a column of seconds
-    annotations : the ending of the WFDB annotations, which may be absent; None to read none
+    rate : the sampling rate in Hz; needed for a NPY file, and for a CSV file without a column of seconds
+    annotations : the annotator (file extension) of the WFDB annotations, which may be absent; None to read none
 
     Raises
     ------
     InputError
-        if there is no such file, lead or rate, or if the file is damaged from the start.
+        if there is no such file or lead, if the sampling rate is missing or wrong, or if nothing can be read.
     """
-    with ExitStack() as stack:
-        if path.startswith("physionet:"):
-            base = stack.enter_context(_downloaded(path, annotations))
-            found = _wfdb(base, lead, annotations)
-        elif (kind := _kind(file := Path(os.path.expanduser(path)))) == "wfdb":  # noqa: PTH111 - that raises nothing
-            found = _wfdb(file, lead, annotations)
-        elif kind == "edf":
-            found = _edf(file, lead)
-        elif kind == "npy":
-            found = _npy(file, lead, rate)
+    local = nullcontext(Path(os.path.expanduser(path)))  # noqa: PTH111 - Path.expanduser raises for an unknown user
+    source = _downloaded(path, annotations) if path.startswith("physionet:") else local
+    with source as file:
+        ending = _ending(file)
+        if ending == ".hea":
+            opened = _open_wfdb(file, lead, annotations)
+        elif ending == ".edf":
+            opened = _open_edf(file, lead)
+        elif ending == ".npy":
+            opened = _open_npy(file, lead, rate)
         else:
-            found = _csv(file, lead, rate, stack.enter_context(tempfile.TemporaryFile()))
-        if not RATES[0] <= found.rate <= RATES[1]:
-            raise InputError(f"{path} has {found.rate:g} samples a second; it should be {RATES[0]} to {RATES[1]:,}")
-        if rate is not None and abs(found.rate - rate) > 1e-6 * rate:
-            raise InputError(f"{path} says that it has {found.rate:g} samples a second, not {rate:g}: leave rate out")
-        yield found
+            opened = _open_csv(file, lead, rate)
+        low, high = SAMPLING_RATES
+        if not low <= opened.rate <= high:
+            raise InputError(f"{path} has a sampling rate of {opened.rate:g} Hz; it should be {low} to {high:,} Hz")
+        _check_rate(path, opened.rate, rate, tolerance=1e-6)
+        yield opened
 
 
-def _kind(path: Path) -> str:
-    kinds = {".edf": "edf", ".npy": "npy", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".hea": "wfdb", ".dat": "wfdb"}
+def _check_rate(path: Path | str, stated: float, rate: float | None, tolerance: float) -> None:
+    """InputError if the file states another sampling rate than the caller."""
+    if rate is not None and abs(stated - rate) > tolerance * rate:
+        raise InputError(f"{path} states a sampling rate of {stated:g} Hz, not {rate:g} Hz: leave rate out")
+
+
+def _ending(path: Path) -> str:
+    """The file's ending in lower case; .hea for each file of a WFDB record."""
     if path.name and path.with_name(f"{path.name}.hea").is_file():
-        return "wfdb"
-    kind = kinds.get(path.suffix.lower())
-    if path.is_dir() or (path.is_file() and kind is None):
-        raise InputError(f"{path} is no recording that can be read; it should be {FORMATS}")
+        return ".hea"
+    ending = path.suffix.lower()
+    known = ending in (".hea", ".dat", ".edf", ".csv", ".tsv", ".txt", ".npy")
+    if path.is_dir() or (path.is_file() and not known):
+        raise InputError(f"{path} is not a recording in a known format; it should be {FORMATS}")
     if not path.is_file():
-        beside = f", nor {path.name}.hea" if kind is None else ""
-        raise InputError(f"there is no file {path}{beside}; a recording is {FORMATS}")
-    assert kind is not None
-    return kind
+        header = "" if known else f", nor {path.name}.hea"
+        raise InputError(f"there is no file {path}{header}; a recording is {FORMATS}")
+    return ".hea" if ending == ".dat" else ending
 
 
-def _chosen(lead: int | str, names: list[str], path: Path | str) -> int:
-    """The place of the lead that is asked for among the names, from 0."""
+@contextmanager
+def _refused(message: str, remedy: str = "") -> Iterator[None]:
+    """Turn any error into an InputError with this message: the libraries that read files raise many kinds."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{message} ({error}){remedy}") from None
+
+
+def _lead_index(lead: int | str, names: list[str], path: Path | str) -> int:
+    """The index of a lead that is given by its name or number."""
     if isinstance(lead, int) or (lead not in names and lead.isdecimal()):
-        place = int(lead)
-        if 0 <= place < len(names):
-            return place
+        matching = [int(lead)] if 0 <= int(lead) < len(names) else []
     else:
-        places = [i for i, name in enumerate(names) if name.strip().lower() == lead.strip().lower()]
-        if places:
-            return places[0]
-    told = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
-    raise InputError(f"{path} has no lead {lead!r}; it has {told}")
+        matching = [i for i, name in enumerate(names) if name.strip().lower() == lead.strip().lower()]
+    if not matching:
+        leads = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
+        raise InputError(f"{path} has no lead {lead!r}; it has {leads}")
+    return matching[0]
 
 
 @contextmanager
 def _downloaded(source: str, annotations: str | None) -> Iterator[Path]:
-    """A record of PhysioNet's in a folder of its own, which is gone afterwards."""
+    """Download a record from PhysioNet into a temporary folder."""
     from wfdb.io.download import dl_files
 
     match = _PHYSIONET.fullmatch(source)
@@ -128,37 +141,28 @@ def _downloaded(source: str, annotations: str | None) -> Iterator[Path]:
         raise InputError(f"{source!r} should be physionet:DATABASE/RECORD, such as physionet:mitdb/100")
     with tempfile.TemporaryDirectory() as folder:
 
-        def bring(*names: str) -> None:
-            with redirect_stdout(sys.stderr):  # where wfdb says that it is at work
+        def download(*names: str) -> None:
+            with redirect_stdout(sys.stderr):  # wfdb prints its progress
                 dl_files(match["database"], folder, [f"{match['folder']}{name}" for name in names], keep_subdirs=False)
 
         base = Path(folder, match["record"])
-        try:
-            bring(f"{base.name}.hea")
-            bring(*_signal_files(_header(base), base))
-        except InputError:
-            raise
-        except Exception as error:  # wfdb raises whatever its parsing ran into
-            raise InputError(f"PhysioNet did not deliver {source} ({error})") from None
+        with _refused(f"PhysioNet did not deliver {source}"):
+            download(f"{base.name}.hea")
+            download(*(file.name for file in _header(base)[1]))
         if annotations is not None:
             try:
-                bring(f"{base.name}.{annotations}")
-            except Exception:  # it has none
+                download(f"{base.name}.{annotations}")
+            except Exception:  # the record has none
                 base.with_name(f"{base.name}.{annotations}").unlink(missing_ok=True)
         yield base
 
 
-def _header(base: Path) -> Any:
+def _header(base: Path) -> tuple[Any, list[Path]]:
+    """The header of a WFDB record, and its signal files; InputError for one outside its folder."""
     import wfdb
 
-    try:
-        return wfdb.rdheader(str(base))
-    except Exception as error:  # wfdb raises whatever its parsing ran into
-        raise InputError(f"{base}.hea is no WFDB header ({error})") from None
-
-
-def _signal_files(header: Any, base: Path) -> list[str]:
-    """The files that a header names beside itself; InputError for one that would lie elsewhere."""
+    with _refused(f"{base}.hea is not a valid WFDB header"):
+        header = wfdb.rdheader(str(base))
     if getattr(header, "seg_name", None) is not None:
         raise InputError(f"{base}.hea has several segments: scan or fetch each by itself: {', '.join(header.seg_name)}")
     names = sorted(set(header.file_name or []))
@@ -166,210 +170,140 @@ def _signal_files(header: Any, base: Path) -> list[str]:
         raise InputError(f"{base}.hea names no signal file")
     for name in names:
         if not re.fullmatch(_NAME, name):
-            raise InputError(f"{base}.hea is not to be trusted: it names the signal file {name!r}")
-    return names
+            raise InputError(f"{base}.hea is not safe to read: its signal file {name!r} is not a plain file name")
+    return header, [base.with_name(name) for name in names]
 
 
-def _wfdb(path: Path, lead: int | str, annotations: str | None) -> Lead:
+def _open_wfdb(path: Path, lead: int | str, annotations: str | None) -> Lead:
     import wfdb
 
     base = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
     if not base.with_name(f"{base.name}.hea").is_file():
         raise InputError(f"{base}.hea is missing: a WFDB record is a header and its signal file, side by side")
-    header = _header(base)
-    files = [base.with_name(name) for name in _signal_files(header, base)]
+    header, files = _header(base)
     for file in files:
         if not file.is_file():
-            raise InputError(
-                f"{base}.hea names the signal file {file.name}, which is missing: put it beside the header"
-            )
-    place = _chosen(lead, [str(name) for name in header.sig_name], f"{base}.hea")
+            raise InputError(f"{base}.hea names the signal file {file.name}, which is missing: put both side by side")
+    index = _lead_index(lead, list(map(str, header.sig_name)), f"{base}.hea")
+    length, rate = header.sig_len, float(header.fs)
+    if not length:
+        raise InputError(f"{base}.hea does not state the length of the recording")
+    if length * header.n_sig > MAX_SAMPLES_PER_BYTE * sum(file.stat().st_size for file in files):
+        raise InputError(f"{base}.hea states {length:,} samples per lead, far more than its signal files can hold")
 
     def read(start: int, stop: int) -> np.ndarray:
-        record = wfdb.rdrecord(str(base), sampfrom=start, sampto=stop, channels=[place], return_res=32)
+        record = wfdb.rdrecord(str(base), sampfrom=start, sampto=stop, channels=[index], return_res=32)
         return record.p_signal[:, 0].astype(float)
 
-    length = header.sig_len
-    if not length:
-        raise InputError(f"{base}.hea does not say how long the recording is")
-    if length * header.n_sig > SAMPLES_A_BYTE * sum(file.stat().st_size for file in files):
-        raise InputError(f"{base}.hea tells of {length:,} samples a lead, of which its signal files hold next to none")
-    _first(read, length, f"{base}.hea")
-    return Lead(
-        base.name,
-        str(header.sig_name[place]),
-        float(header.fs),
-        int(length),
-        _what_there_is(read),
-        _annotations(base, annotations, float(header.fs)),
-    )
+    beats, annotation_file = None, base.with_name(f"{base.name}.{annotations}")
+    if annotations is not None and annotation_file.is_file():
+        remedy = "; name another, or none (annotations: null)"
+        with _refused(f"{annotation_file} is not a valid WFDB annotation file", remedy):
+            notes = wfdb.rdann(str(base), annotations)
+        beats = Annotations(np.asarray(notes.sample) / (notes.fs or rate), list(notes.symbol))
+    samples = _tolerant(read, length, f"{base}.hea")
+    return Lead(base.name, str(header.sig_name[index]), rate, int(length), samples, beats)
 
 
-def _annotations(base: Path, ending: str | None, rate: float) -> Annotations | None:
-    import wfdb
-
-    if ending is None or not base.with_name(f"{base.name}.{ending}").is_file():
-        return None
-    try:
-        found = wfdb.rdann(str(base), ending)
-    except Exception as error:  # wfdb raises whatever its parsing ran into
-        raise InputError(
-            f"{base}.{ending} are no WFDB annotations ({error}); name others, or none (annotations: null)"
-        ) from None
-    return Annotations(np.asarray(found.sample) / (found.fs or rate), list(found.symbol))
-
-
-def _edf(path: Path, lead: int | str) -> Lead:
+def _open_edf(path: Path, lead: int | str) -> Lead:
     from edfio import read_edf
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a truncated file, what is there is read
-            file = read_edf(path, lazy_load_data=True)
-        signals, continuous = file.signals, file.is_continuous
-        names = [signal.label for signal in signals]
-        rates = [float(signal.sampling_frequency) for signal in signals]
-    except Exception as error:  # edfio raises whatever its parsing ran into
-        raise InputError(f"{path} is no EDF file ({error})") from None
-    if not continuous:
-        raise InputError(f"{path} is an EDF file with gaps (EDF+D): export it as a continuous one")
-    if not signals:
-        raise InputError(f"{path} holds no signal")
-    place = _chosen(lead, names, path)
-    signal, rate = signals[place], rates[place]
-    length = round(file.num_data_records * signal.samples_per_data_record)
-
-    def read(start: int, stop: int) -> np.ndarray:
-        return np.asarray(signal.get_data_slice(start / rate, stop / rate), float)
-
-    _first(read, length, str(path))
-    return Lead(path.stem, names[place], rate, length, _what_there_is(read), _edf_annotations(file))
+    with _refused(f"{path} is not a valid EDF file"), warnings.catch_warnings(action="ignore"):  # of a truncated file
+        file = read_edf(path, lazy_load_data=True)
+        if not file.is_continuous:
+            raise InputError(f"{path} is an EDF file with gaps (EDF+D): export it as a continuous one")
+        if not file.signals:
+            raise InputError(f"{path} has no signals")
+        index = _lead_index(lead, [signal.label for signal in file.signals], path)
+        signal = file.signals[index]
+        rate, length = float(signal.sampling_frequency), round(file.num_data_records * signal.samples_per_data_record)
+    beats = []
+    with suppress(Exception):  # edfio raises many kinds; damaged annotations are as none
+        beats = [(note.onset, code) for note in file.annotations if (code := note.text.strip()) in CLASS_OF]
+    seconds, symbols = [onset for onset, _ in beats], [code for _, code in beats]
+    annotations = Annotations(np.array(seconds, float), symbols) if beats else None
+    samples = _tolerant(lambda a, b: np.asarray(signal.get_data_slice(a / rate, b / rate), float), length, str(path))
+    return Lead(path.stem, signal.label, rate, length, samples, annotations)
 
 
-def _edf_annotations(file: Any) -> Annotations | None:
-    """EDF+ has free text; what is a WFDB beat code is taken for one."""
-    try:
-        found = [(note.onset, note.text.strip()) for note in file.annotations]
-    except Exception:  # edfio raises whatever its parsing ran into; a recording may do without annotations
-        return None
-    beats = [(onset, text) for onset, text in found if text in CLASS_OF]
-    if not beats:
-        return None
-    return Annotations(np.array([onset for onset, _ in beats], float), [text for _, text in beats])
-
-
-def _npy(path: Path, lead: int | str, rate: float | None) -> Lead:
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")  # which unpickles nothing
-    except Exception as error:  # numpy raises whatever its parsing ran into
-        raise InputError(f"{path} is no NPY file of numbers ({error})") from None
+def _open_npy(path: Path, lead: int | str, rate: float | None) -> Lead:
+    with _refused(f"{path} is not a NumPy file of numbers"):
+        array = np.lib.format.open_memmap(path, mode="r")  # which never unpickles
     if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or not array.size:
         raise InputError(
             f"{path} holds {array.dtype} of shape {array.shape}; it should be numbers of shape (samples,) or "
             "(samples, leads)"
         )
     columns = array if array.ndim == 2 else array[:, None]
-    if columns.shape[1] > 64:
-        raise InputError(f"{path} has {columns.shape[1]:,} columns; they are its leads: turn it round (transpose)")
-    place = _chosen(lead, [""] * columns.shape[1], path)
+    if columns.shape[1] > MAX_LEADS:
+        raise InputError(f"{path} has {columns.shape[1]:,} columns; each should be a lead: transpose the array")
+    index = _lead_index(lead, [""] * columns.shape[1], path)
     if rate is None:
-        raise InputError(f"{path} does not say its rate: give samples a second (rate)")
-    return Lead(path.stem, str(place), float(rate), len(columns), lambda a, b: columns[a:b, place].astype(float))
+        raise InputError(f"{path} does not state its sampling rate: give it in Hz (rate)")
+    return Lead(path.stem, str(index), float(rate), len(columns), lambda a, b: columns[a:b, index].astype(float))
 
 
-SECONDS = ("seconds", "time", "t", "s", "time_s", "time [s]", "time (s)")  # what a column of seconds may be called
-
-
-def _csv(path: Path, lead: int | str, rate: float | None, file: Any) -> Lead:
-    """A table with a column for each lead, with or without names, and maybe one of seconds in front."""
-    import pandas as pd
-
-    try:
-        delimiter = _delimiter(path)
-        first = pd.read_csv(path, sep=delimiter, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
-        named = pd.to_numeric(first.iloc[0], errors="coerce").isna().all()
-        names = first.iloc[0].astype(str).str.strip().tolist() if named else [""] * first.shape[1]
-        timed = names[0].lower() in SECONDS
-        place = _chosen(lead, names[timed:], path) + timed
-        chunks = pd.read_csv(
-            path,
-            sep=delimiter,
-            header=None,
-            skiprows=int(named),
-            usecols=sorted({0, place} if timed else {place}),
-            dtype=float,
-            chunksize=ROWS,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-        )
-        length, ends = 0, []
-        for chunk in chunks:
+def _open_csv(path: Path, lead: int | str, rate: float | None) -> Lead:
+    """Copy one lead of a table, which has a column for each and may begin with one of seconds, to a float32 file."""
+    length, times = 0, list[float]()
+    with tempfile.TemporaryFile() as file, _refused(f"{path} is not a table of numbers with a column for each lead"):
+        options: dict[str, Any] = {"sep": _separator(path), "header": None, "encoding": "utf-8-sig"}
+        row = pd.read_csv(path, nrows=1, dtype=str, **options).iloc[0]
+        has_names = pd.to_numeric(row, errors="coerce").isna().all()
+        names = row.astype(str).str.strip().tolist() if has_names else [""] * len(row)
+        has_seconds = names[0].lower() in SECONDS_COLUMNS
+        column = _lead_index(lead, names[has_seconds:], path) + has_seconds
+        options |= {"dtype": float, "skiprows": int(has_names), "skip_blank_lines": False}
+        options["usecols"] = [0, column] if has_seconds else [column]
+        for chunk in pd.read_csv(path, chunksize=CHUNK_ROWS, **options):
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and counts as missing
-                np.asarray(chunk[place], np.float32).tofile(file)
+                np.asarray(chunk[column], np.float32).tofile(file)
             length += len(chunk)
-            if timed:
-                ends += [float(chunk[0].iloc[0]), float(chunk[0].iloc[-1])]
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise InputError(f"{path} is no table of numbers, a column for each lead ({error})") from None
-    if not length:
-        raise InputError(f"{path} is empty")
-    if timed:
-        told = (length - 1) / (ends[-1] - ends[0]) if length > 1 and ends[-1] > ends[0] else float("nan")
-        if not np.isfinite(told):
+            times += chunk[0].iloc[[0, -1]].tolist() if has_seconds else []
+        if not length:
+            raise InputError(f"{path} is empty")
+        file.flush()
+        samples = np.memmap(file, np.float32, "r", shape=(length,))
+    if has_seconds:
+        stated = (length - 1) / (times[-1] - times[0]) if length > 1 and times[-1] > times[0] else float("nan")
+        if not np.isfinite(stated):
             raise InputError(f"{path}: its column {names[0]!r} should rise from row to row, in seconds")
-        if rate is not None and abs(told - rate) > 0.01 * rate:  # the seconds may be rounded
-            raise InputError(f"{path} says that it has {told:g} samples a second, not {rate:g}: leave rate out")
-        rate = told if rate is None else rate
+        _check_rate(path, stated, rate, tolerance=0.01)  # the seconds may be rounded
+        rate = stated if rate is None else rate
     if rate is None:
         raise InputError(
-            f"{path} does not say its rate: give samples a second (rate), or name its first column 'seconds'"
+            f"{path} does not state its sampling rate: give it in Hz (rate), or name its first column 'seconds'"
         )
-    file.flush()
-    samples = np.memmap(file, np.float32, "r", shape=(length,))
-    return Lead(
-        path.stem, names[place] or str(place - timed), float(rate), length, lambda a, b: samples[a:b].astype(float)
-    )
+    name = names[column] or str(column - has_seconds)
+    return Lead(path.stem, name, float(rate), length, lambda a, b: samples[a:b].astype(float))
 
 
-def _delimiter(path: Path) -> str:
-    """The character between two numbers of a row: comma, semicolon, tab or space."""
+# Own code: csv.Sniffer fails on a single column, and pandas' own detection needs its slow parser.
+def _separator(path: Path) -> str:
+    """What separates the numbers of a row: semicolon, tab, comma or spaces."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         line = file.readline() + file.readline()
     return next((mark for mark in (";", "\t", ",") if mark in line), r"\s+" if " " in line.strip() else ",")
 
 
-def _first(read: Callable[[int, int], np.ndarray], length: int, where: str) -> None:
-    """InputError if not even the first samples can be read."""
-    try:
+def _tolerant(read: Read, length: int, source: str) -> Read:
+    """Make missing, NaN, what cannot be read of a damaged or truncated file; InputError if its start cannot."""
+    with _refused(f"no samples of {source} could be read"):
         read(0, min(length, 100))
-    except Exception as error:  # the libraries raise whatever they ran into
-        raise InputError(f"nothing of the signal that {where} tells of could be read ({error})") from None
 
+    def read_available(start: int, stop: int) -> np.ndarray:
+        samples = np.full(stop - start, np.nan)
 
-def _what_there_is(read: Callable[[int, int], np.ndarray]) -> Callable[[int, int], np.ndarray]:
-    """Read what can be read of a damaged or truncated file; what cannot is missing, NaN."""
+        def fails(end: int) -> bool:
+            with suppress(Exception):  # the libraries raise many kinds
+                part = read(start, end)
+                if len(part) == end - start:
+                    samples[: end - start] = part
+                    return False
+            return True
 
-    def whole(start: int, stop: int) -> np.ndarray | None:
-        try:
-            found = read(start, stop)
-        except Exception:  # the libraries raise whatever they ran into
-            return None
-        return found if len(found) == stop - start else None
+        if fails(stop):
+            bisect(range(start + 1, stop), False, key=fails)  # reads up to where it begins to fail
+        return samples
 
-    def whatever(start: int, stop: int) -> np.ndarray:
-        found = whole(start, stop)
-        if found is not None:
-            return found
-        low, high = start, stop  # up to `low` it can be read, up to `high` it cannot
-        result = np.full(stop - start, np.nan)
-        while high - low > 1:
-            middle = (low + high) // 2
-            part = whole(low, middle)
-            if part is None:
-                high = middle
-            else:
-                result[low - start : middle - start] = part
-                low = middle
-        return result
-
-    return whatever
+    return read_available

@@ -1,251 +1,232 @@
-"""One lead, a block at a time: filtered, its R peaks found, and the stretches marked that are no ECG.
+"""One lead, processed chunk by chunk: band-pass filter, R-peak detection, and the segments of unusable signal.
 
-R peaks are found by NeuroKit2's own method (Makowski et al. 2021, "NeuroKit2: A Python toolbox for neurophysiological
-signal processing"; Brammer 2020), which `benchmarks/recordings` compares with others. Memory does not grow with the
-recording: the filtered lead lies in a temporary file.
+Memory does not grow with the length of the recording: the filtered lead is kept in a temporary file. R peaks are
+detected by NeuroKit2's own method, which `benchmarks/recordings.py` compares with others.
+
+References
+----------
+Makowski et al. 2021, "NeuroKit2: A Python toolbox for neurophysiological signal processing"; Brammer 2020, "biopeaks: a
+graphical user interface for feature extraction from heart- and breathing biosignals".
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 from scipy.ndimage import map_coordinates
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from ecg.exceptions import InputError
 from ecg.params import Cutting
 from ecg.recordings.reading import Lead
 
-RATE = 250  # Hz, of the filtered lead, whatever the recording's
-BLOCK, MARGIN = 300, 10  # seconds worked on at a time, and what is looked at on both sides of them
-FLAT = 1.0  # seconds without any change that no heart leaves
-CLIPPED = 0.03  # seconds at the signal's very top or bottom that no peak stays there
-REFRACTORY = 0.2  # seconds after an R peak in which there is no other
-AROUND = 0.4  # seconds on both sides of an R peak that its quality is of
-QRS = 0.1  # seconds on both sides of an R peak in which its QRS complex lies
-ORDER = 2  # of the Butterworth filter, which passes forwards and backwards
-TILT = 1e-9  # of the signal's own size: less is no change
+SAMPLING_RATE = 250  # Hz, of the processed lead, for any recording
+CHUNK_SECONDS = 300  # processed at a time
+MARGIN_SECONDS = 10  # processed in addition on both sides of a chunk, so that its edges do not show
+FLAT_SECONDS = 1.0  # shortest constant signal that is unusable
+FLAT_TOLERANCE = 1e-9  # largest change from sample to sample that counts as constant, as a share of the largest sample
+CLIPPED_SECONDS = 0.03  # shortest time at the signal's minimum or maximum that is clipping
+REFRACTORY_SECONDS = 0.2  # after an R peak, in which there is no other
+QUALITY_SECONDS = 0.4  # on both sides of an R peak, over which its signal quality is computed
+QRS_SECONDS = 0.1  # on both sides of an R peak, within which its QRS complex lies
+FILTER_ORDER = 2  # of the Butterworth filter, which is applied forwards and backwards
+MIN_SAMPLES = 20 * FILTER_ORDER  # that can be filtered
 
-Kind = Literal["missing", "flat", "clipped"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Follow = Callable[[float], object]  # is told the share that is done
+UnusableKind = Literal["missing", "flat", "clipped"]
+OnProgress = Callable[[float], object]  # called with the share of the work that is done
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of the recording that is no ECG, in seconds."""
+class UnusableSegment:
+    """A segment of unusable signal, from `start` to `stop` in seconds."""
 
     start: float
     stop: float
-    kind: Kind
+    kind: UnusableKind
 
 
 @dataclass(frozen=True)
-class Signal:
-    """A lead that was gone through.
+class ProcessedLead:
+    """A lead after filtering and R-peak detection."""
 
-    samples : float32 memory map of shape (n,), the filtered lead at RATE
-    peaks : int ndarray of shape (m,), where the R peaks are among the samples; none within a stretch
-    quality : float ndarray of shape (m,), the share of the power around each R peak that the filter lets through: 1 is
-        free of drift and noise (after the spectral indices of Li, Mark, Clifford 2008)
-    stretches : what is no ECG, in its order
-    inverted : whether the lead was turned over, because its large deflections point down
-    """
-
-    samples: np.ndarray
-    peaks: np.ndarray
-    quality: np.ndarray
-    stretches: list[Stretch]
-    inverted: bool
+    samples: np.ndarray  # float32 memory map of shape (n,), the filtered lead at SAMPLING_RATE
+    r_peaks: np.ndarray  # int, of shape (m,): indices of samples; none within unusable signal
+    quality: np.ndarray  # float, of shape (m,): the quality index of each R peak; 1 without baseline wander and noise
+    unusable: list[UnusableSegment]  # sorted by start
+    inverted: bool  # whether the lead was inverted, because most of its QRS complexes are negative
 
     @property
-    def seconds(self) -> np.ndarray:
-        """When each R peak is, from the start of the recording."""
-        return self.peaks / RATE
-
-    def lost(self) -> dict[Kind, float]:
-        """How many seconds are no ECG, by kind."""
-        return {kind: sum(s.stop - s.start for s in self.stretches if s.kind == kind) for kind in KINDS}
+    def r_peak_seconds(self) -> np.ndarray:
+        """The times of the R peaks from the start of the recording."""
+        return self.r_peaks / SAMPLING_RATE
 
 
 @contextmanager
-def gone_through(lead: Lead, settings: Cutting, follow: Follow = lambda _share: None) -> Iterator[Signal]:
-    """Filter a lead, find its R peaks, and mark what is no ECG; the samples are gone with the context.
+def process_lead(
+    lead: Lead, settings: Cutting, on_progress: OnProgress = lambda _share: None
+) -> Iterator[ProcessedLead]:
+    """Filter a lead, detect its R peaks and find unusable signal.
 
-    InputError if nothing of it is an ECG.
+    The result is usable within the context alone: its samples are in a temporary file.
+
+    Raises
+    ------
+    InputError
+        if the recording is too short to be filtered.
     """
-    length = int(lead.seconds * RATE)
-    if length < 1:
-        raise InputError(f"the recording has {max(lead.length, 0)} samples; that is no heartbeat")
-    starts = range(0, length, BLOCK * RATE)
-    inverted = _inverted(lead, settings, starts)
-    peaks, quality, stretches = [], [], []
+    length = int(lead.seconds * SAMPLING_RATE)
+    if length < 1 or lead.length < MIN_SAMPLES:
+        raise InputError(f"the recording has {max(lead.length, 0)} samples; that is too short for a heartbeat")
+    chunk_length = CHUNK_SECONDS * SAMPLING_RATE
+    bounds = [(start, min(start + chunk_length, length)) for start in range(0, length, chunk_length)]
+    inverted = _is_inverted(lead, settings, bounds)
+    r_peaks, quality, unusable = [], [], []
     with tempfile.TemporaryFile() as file:
-        for start in starts:
-            block = _Block.of(lead, settings, start, min(start + BLOCK * RATE, length))
-            filtered = -block.filtered if inverted else block.filtered
-            inside = slice(start - block.first, min(start + BLOCK * RATE, length) - block.first)
-            filtered[inside].astype(np.float32).tofile(file)
-            found = _peaks(filtered)
-            found = found[(found >= inside.start) & (found < inside.stop)]
-            peaks.append(found + block.first)
-            quality.append(block.quality(found))
-            stretches += block.stretches(start / RATE, (start + BLOCK * RATE) / RATE)
-            follow(min(start + BLOCK * RATE, length) / length)
+        for start, stop in bounds:
+            chunk = _Chunk.read(lead, settings, start, stop)
+            filtered = -chunk.filtered if inverted else chunk.filtered
+            filtered[start - chunk.first : stop - chunk.first].astype(np.float32).tofile(file)
+            detected = _detect_r_peaks(filtered) + chunk.first
+            detected = detected[(detected >= start) & (detected < stop)]
+            r_peaks.append(detected)
+            quality.append(chunk.quality(detected))
+            unusable += chunk.unusable(start / SAMPLING_RATE, (start + chunk_length) / SAMPLING_RATE)
+            on_progress(stop / length)
         file.flush()
-        joined = _joined(stretches)
-        places, good = np.concatenate(peaks).astype(int), np.concatenate(quality)
-        clear = ~touching(joined, places / RATE, places / RATE)
-        clear[1:] &= np.diff(places) > REFRACTORY * RATE  # one peak, seen from the blocks on both sides of it
-        yield Signal(np.memmap(file, np.float32, "r", shape=(length,)), places[clear], good[clear], joined, inverted)
+        segments, joined = _merged(unusable), np.concatenate(r_peaks)
+        usable = ~overlapping(segments, joined / SAMPLING_RATE, joined / SAMPLING_RATE)
+        usable[1:] &= np.diff(joined) > REFRACTORY_SECONDS * SAMPLING_RATE  # one peak may be detected in two chunks
+        samples = np.memmap(file, np.float32, "r", shape=(length,))
+        yield ProcessedLead(samples, joined[usable], np.concatenate(quality)[usable], segments, inverted)
 
 
-def touching(stretches: list[Stretch], start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """Which of the spans from `start` to `stop`, seconds of shape (n,), touch a stretch: bool of shape (n,)."""
-    begins = np.array([stretch.start for stretch in stretches])
-    ends = np.maximum.accumulate([stretch.stop for stretch in stretches]) if stretches else np.empty(0)
-    before = np.searchsorted(begins, stop, side="right")  # as many begin before the span ends
-    return np.searchsorted(ends, start, side="left") < before
+def unusable_seconds(segments: list[UnusableSegment]) -> dict[UnusableKind, float]:
+    """How many seconds of signal are unusable, by kind."""
+    return {kind: sum(s.stop - s.start for s in segments if s.kind == kind) for kind in get_args(UnusableKind)}
+
+
+# Own code: pandas' IntervalIndex compares its intervals with a single one at a time.
+def overlapping(segments: list[UnusableSegment], start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Which intervals overlap or touch unusable signal.
+
+    Parameters
+    ----------
+    segments : sorted by start
+    start, stop : float ndarrays of shape (n,), where the intervals start and stop, in seconds
+
+    Returns
+    -------
+    bool ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> overlapping([UnusableSegment(2.0, 3.0, "flat")], np.array([0.0, 1.0]), np.array([1.0, 2.5]))
+    array([False,  True])
+    """
+    starts = [segment.start for segment in segments]
+    stops = np.array(list(accumulate((segment.stop for segment in segments), max)))
+    return np.searchsorted(stops, start, side="left") < np.searchsorted(starts, stop, side="right")
 
 
 @dataclass(frozen=True)
-class _Block:
-    """A part of the lead with margins.
+class _Chunk:
+    """A part of a lead, with margins."""
 
-    first : the place of its first sample among those at RATE
-    filtered : float ndarray, at RATE
-    raw : float ndarray, as read, NaN where there is nothing
-    begin, rate : the number of the first raw sample, and their rate
-    noise, power : cumulated squares of what the filter takes out, and of all but the mean, of the raw samples
-    """
-
-    first: int
-    filtered: np.ndarray
-    raw: np.ndarray
-    begin: int
-    rate: float
-    noise: np.ndarray
-    power: np.ndarray
+    first: int  # index of the first filtered sample
+    filtered: np.ndarray  # at SAMPLING_RATE
+    raw: np.ndarray  # as read, NaN where samples are missing
+    raw_first: int  # index of the first raw sample
+    raw_rate: float  # of the raw samples, in Hz
+    noise: np.ndarray  # cumulative squares of what the filter removes from the raw samples
+    power: np.ndarray  # cumulative squares of the raw samples without their mean
 
     @classmethod
-    def of(cls, lead: Lead, settings: Cutting, start: int, stop: int) -> "_Block":
-        begin = max(int((start / RATE - MARGIN) * lead.rate), 0)
-        end = min(int(np.ceil((stop / RATE + MARGIN) * lead.rate)) + 1, lead.length)
-        raw = lead.read(begin, end)
+    def read(cls, lead: Lead, settings: Cutting, start: int, stop: int) -> "_Chunk":
+        rate = lead.rate
+        raw_first = max(int((start / SAMPLING_RATE - MARGIN_SECONDS) * rate), 0)
+        raw_stop = min(int(np.ceil((stop / SAMPLING_RATE + MARGIN_SECONDS) * rate)) + 1, lead.length)
+        raw = lead.read(raw_first, raw_stop)
         raw = np.where(np.isfinite(raw), raw, np.nan)
-        filled = _filled(raw)
-        clean = _filter(filled, settings, lead.rate)
-        first = int(np.ceil(begin / lead.rate * RATE))
-        places = np.arange(first, stop + MARGIN * RATE) / RATE * lead.rate - begin
-        filtered = map_coordinates(clean, [places[places <= end - begin]], order=3, mode="nearest")
-        if len(filtered) < stop - first:  # the very last sample lies beyond the last raw one
-            filtered = np.pad(filtered, (0, stop - first - len(filtered)), mode="edge")
+        filled = pd.Series(raw).interpolate(limit_direction="both").fillna(0).to_numpy()
+        band, kind = [settings.highpass, settings.lowpass], "bandpass"
+        if settings.lowpass >= 0.45 * rate:  # the sampling rate is too low for the band
+            band, kind = [settings.highpass], "highpass"
+        clean = sosfiltfilt(butter(FILTER_ORDER, band, kind, fs=rate, output="sos"), filled)  # without phase shift
+        first = int(np.ceil(raw_first / rate * SAMPLING_RATE))
+        at = np.arange(first, stop + MARGIN_SECONDS * SAMPLING_RATE) / SAMPLING_RATE * rate - raw_first
+        filtered = map_coordinates(clean, [at[at <= raw_stop - raw_first]], order=3, mode="nearest")
+        beyond = max(stop - first - len(filtered), 0)  # the last sample may lie beyond the last raw one
+        filtered = np.pad(filtered, (0, beyond), mode="edge")
         centred = filled - filled.mean()
-        return cls(
-            first,
-            filtered,
-            raw,
-            begin,
-            lead.rate,
-            np.cumsum(np.square(centred - clean)),
-            np.cumsum(np.square(centred)),
-        )
+        noise, power = np.cumsum(np.square(centred - clean)), np.cumsum(np.square(centred))
+        return cls(first, filtered, raw, raw_first, rate, noise, power)
 
-    def quality(self, peaks: np.ndarray) -> np.ndarray:
-        """The share of the power around each of the peaks, places in the block, that is left by the filter."""
-        place = (peaks + self.first) / RATE * self.rate - self.begin
-        low = np.clip(place - AROUND * self.rate, 0, len(self.raw) - 1).astype(int)
-        high = np.clip(place + AROUND * self.rate, 0, len(self.raw) - 1).astype(int)
+    def quality(self, r_peaks: np.ndarray) -> np.ndarray:
+        """The share of the power around each R peak in the filter's band (after Li, Mark, Clifford 2008)."""
+        at, reach = r_peaks / SAMPLING_RATE * self.raw_rate - self.raw_first, QUALITY_SECONDS * self.raw_rate
+        low, high = np.clip([at - reach, at + reach], 0, len(self.raw) - 1).astype(int)
         noise, power = self.noise[high] - self.noise[low], self.power[high] - self.power[low]
         return np.clip(1 - noise / np.maximum(power, np.finfo(float).tiny), 0, 1)
 
-    def stretches(self, start: float, stop: float) -> list[Stretch]:
-        """What is no ECG between two times."""
-        missing = np.isnan(self.raw)
-        steps = np.abs(np.diff(self.raw, prepend=self.raw[:1]))
-        same = ~missing & (np.nan_to_num(steps) <= TILT * _size(self.raw))
-        marked = [("missing", _runs(missing, 1)), ("flat", _runs(same, round(FLAT * self.rate)))]
-        shortest = max(round(CLIPPED * self.rate), 3)
-        if not missing.all():
-            extremes = (np.nanmin(self.raw), np.nanmax(self.raw))
-            marked += [("clipped", _runs(self.raw == extreme, shortest)) for extreme in extremes]
-        found = []
-        for kind, runs in marked:
-            for first, last in runs:
-                begins, ends = (self.begin + first) / self.rate, (self.begin + last) / self.rate
+    def unusable(self, start: float, stop: float) -> list[UnusableSegment]:
+        """The unusable signal between two times in seconds."""
+        raw, rate, missing = self.raw, self.raw_rate, np.isnan(self.raw)
+        change = np.nan_to_num(np.abs(np.diff(raw, prepend=raw[:1])))
+        constant = ~missing & (change <= FLAT_TOLERANCE * np.nanmax(np.abs(raw), initial=0))
+        shortest_clipped = max(round(CLIPPED_SECONDS * rate), 3)
+        marked: list[tuple[UnusableKind, np.ndarray, int]] = [
+            ("missing", missing, 1),
+            ("flat", constant, round(FLAT_SECONDS * rate)),
+            ("clipped", raw == np.nanmin(raw, initial=np.inf), shortest_clipped),
+            ("clipped", raw == np.nanmax(raw, initial=-np.inf), shortest_clipped),
+        ]
+        segments = []
+        for kind, marks, shortest in marked:
+            _, runs = find_peaks(np.pad(marks.astype(np.int8), 1), plateau_size=shortest)
+            for first, last in zip(runs["left_edges"].tolist(), runs["right_edges"].tolist(), strict=True):
+                begins, ends = (self.raw_first + first - 1) / rate, (self.raw_first + last) / rate
                 if ends > start and begins < stop:
-                    found.append(Stretch(max(begins, start), min(ends, stop), kind))  # type: ignore[arg-type]
-        return found
+                    segments.append(UnusableSegment(max(begins, start), min(ends, stop), kind))
+        return segments
 
 
-def _size(raw: np.ndarray) -> float:
-    return float(np.nanmax(np.abs(raw))) if np.isfinite(raw).any() else 0.0
+def _merged(segments: list[UnusableSegment]) -> list[UnusableSegment]:
+    """Join segments of a kind that meet, drop those that lie within another, and sort them by start."""
+    merged: list[UnusableSegment] = []
+    for segment in sorted(segments, key=lambda s: (s.kind, s.start)):
+        if merged and merged[-1].kind == segment.kind and segment.start <= merged[-1].stop + 1e-6:
+            merged[-1] = replace(merged[-1], stop=max(merged[-1].stop, segment.stop))
+        else:
+            merged.append(segment)
+    merged.sort(key=lambda s: (s.start, -s.stop, s.kind != "flat"))  # any that contains another comes before it
+    reached = accumulate((segment.stop for segment in merged), max, initial=-np.inf)
+    return [segment for segment, stop in zip(merged, reached, strict=False) if segment.stop > stop]
 
 
-def _runs(marks: np.ndarray, shortest: int) -> list[tuple[int, int]]:
-    """The runs of true values of at least this length, as first place and the one after the last."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], marks.view(np.int8), [0]))))
-    starts, stops = edges[::2], edges[1::2]
-    long = stops - starts >= shortest
-    return list(zip(starts[long].tolist(), stops[long].tolist(), strict=True))
-
-
-def _joined(stretches: list[Stretch]) -> list[Stretch]:
-    """Stretches in their order, those of a kind that meet at the edge of a block as one; flat ones are not clipped."""
-    joined: list[Stretch] = []
-    last: dict[Kind, int] = {}
-    for stretch in sorted(stretches, key=lambda s: (s.start, s.kind != "flat")):
-        place = last.get(stretch.kind)
-        if place is not None and stretch.start <= joined[place].stop + 1e-6:
-            joined[place] = Stretch(joined[place].start, max(joined[place].stop, stretch.stop), stretch.kind)
-        elif not any(s.start <= stretch.start and stretch.stop <= s.stop for s in joined[-3:]):
-            last[stretch.kind] = len(joined)
-            joined.append(stretch)
-    return joined
-
-
-def _filled(raw: np.ndarray) -> np.ndarray:
-    """The samples with straight lines across what is missing; zeros if all is."""
-    there = np.flatnonzero(np.isfinite(raw))
-    if not len(there):
-        return np.zeros(len(raw))
-    return np.interp(np.arange(len(raw)), there, raw[there]) if len(there) < len(raw) else raw
-
-
-def _filter(samples: np.ndarray, settings: Cutting, rate: float) -> np.ndarray:
-    """The band of the samples that is asked for; all above the high-pass where the rate has no more."""
-    band = [settings.highpass, settings.lowpass] if settings.lowpass < 0.45 * rate else settings.highpass
-    sos = butter(ORDER, band, "bandpass" if isinstance(band, list) else "highpass", fs=rate, output="sos")
-    if len(samples) < 10 * ORDER * 2:
-        raise InputError(f"the recording has {len(samples)} samples; that is no heartbeat")
-    return np.ascontiguousarray(sosfiltfilt(sos, samples))
-
-
-def _peaks(filtered: np.ndarray) -> np.ndarray:
-    """The places of the R peaks; none where nothing moves."""
+def _detect_r_peaks(filtered: np.ndarray) -> np.ndarray:
+    """The indices of the R peaks; none in a constant signal."""
     import neurokit2 as nk
 
-    if not np.ptp(filtered) > 0 or len(filtered) < RATE:
+    if not np.ptp(filtered) > 0 or len(filtered) < SAMPLING_RATE:
         return np.empty(0, int)
-    return np.asarray(nk.ecg_findpeaks(filtered, sampling_rate=RATE, method="neurokit")["ECG_R_Peaks"], int)
+    return np.asarray(nk.ecg_findpeaks(filtered, sampling_rate=SAMPLING_RATE, method="neurokit")["ECG_R_Peaks"], int)
 
 
-def _inverted(lead: Lead, settings: Cutting, starts: range) -> bool:
-    """Whether most beats reach further down than up, by the first block of which at least half is an ECG.
-
-    Most beats, not the largest: ectopic ones may point the other way.
-    """
-    reach = int(QRS * RATE)
-    for start in starts:
-        stop = min(start + BLOCK * RATE, int(lead.seconds * RATE))
-        block = _Block.of(lead, settings, start, stop)
-        lost = sum(s.stop - s.start for s in block.stretches(start / RATE, stop / RATE))
-        peaks = _peaks(block.filtered)
-        peaks = peaks[(peaks >= reach) & (peaks < len(block.filtered) - reach)]
-        if lost < (stop - start) / RATE / 2 and len(peaks):
-            around = block.filtered[peaks[:, None] + np.arange(-reach, reach + 1)]
-            return bool(np.median(around.max(1) + around.min(1)) < 0)
+# Own code: NeuroKit2's ecg_invert looks at the largest deflections, and inverts records with large ectopic beats.
+def _is_inverted(lead: Lead, settings: Cutting, bounds: list[tuple[int, int]]) -> bool:
+    """Whether most QRS complexes are negative, in the first chunk that is usable for the most part."""
+    reach = int(QRS_SECONDS * SAMPLING_RATE)
+    for start, stop in bounds:
+        chunk = _Chunk.read(lead, settings, start, stop)
+        lost = sum(unusable_seconds(chunk.unusable(start / SAMPLING_RATE, stop / SAMPLING_RATE)).values())
+        r_peaks = _detect_r_peaks(chunk.filtered)
+        r_peaks = r_peaks[(r_peaks >= reach) & (r_peaks < len(chunk.filtered) - reach)]
+        if lost < (stop - start) / SAMPLING_RATE / 2 and len(r_peaks):
+            complexes = chunk.filtered[r_peaks[:, None] + np.arange(-reach, reach + 1)]
+            return bool(np.median(complexes.max(1) + complexes.min(1)) < 0)
     return False

@@ -1,21 +1,42 @@
-"""How times and long series are shown, whatever draws them. NumPy only."""
+"""How times and long series are shown, in figures and in the dashboard."""
 
 import numpy as np
 
 HOURS_FROM = 2 * 3600  # seconds from which on a recording is drawn in hours
 
 
-def clock(seconds: float) -> str:
-    """A time from the start, as H:MM:SS.s."""
+# Own code: datetime.timedelta prints 25 hours as "1 day, 1:00:00".
+def format_time(seconds: float) -> str:
+    """A time from the start of a recording, as H:MM:SS.s.
+
+    Examples
+    --------
+    >>> format_time(90_061.25)
+    '25:01:01.2'
+    """
     tenths = round(10 * seconds)
     return f"{tenths // 36_000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
 
 
 def time_unit(duration: float) -> tuple[int, str]:
-    """The unit that a recording of this many seconds is drawn in: its seconds, and its name."""
+    """The unit in which a recording of this duration in seconds is drawn: its length in seconds, and its name.
+
+    Examples
+    --------
+    >>> time_unit(1800.0), time_unit(86_400.0)
+    ((60, 'minutes'), (3600, 'hours'))
+    """
     return (3600, "hours") if duration > HOURS_FROM else (60, "minutes")
 
 
-def evenly_spread(places: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the places, evenly spread from the first to the last; all if they are no more."""
-    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
+def thinned(indices: np.ndarray, at_most: int) -> np.ndarray:
+    """The indices, or `at_most` of them, evenly spaced from the first to the last, if there are more.
+
+    Examples
+    --------
+    >>> thinned(np.arange(100), 4)
+    array([ 0, 33, 66, 99])
+    """
+    if len(indices) <= at_most:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, at_most).astype(int)]

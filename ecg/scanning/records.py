@@ -1,144 +1,106 @@
-"""What a scan found: the recording, its beats with their verdicts, and what of it could not be scanned."""
+"""The result of a scan: the recording, its beats with their verdicts, and what was left out."""
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ecg.data.times import Times
-from ecg.recordings.signals import Kind, Stretch
+from ecg.recordings.cutting import LeftOut
+from ecg.recordings.signals import UnusableSegment, unusable_seconds
+from ecg.scanning.display import format_time
+
+COLUMNS = ("seconds", "time", "rr_before", "rr_after", "quality", "score", "p_value", "threshold", "anomalous")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingInfo:
-    """What a recording is, without its samples.
-
-    name, lead : of the recording, and of the one lead that was scanned
-    rate : samples a second
-    length : samples
-    """
+    """A recording without its samples."""
 
     name: str
-    lead: str
-    rate: float
-    length: int
+    lead: str  # the name of the lead that was scanned
+    rate: float  # the sampling rate in Hz
+    length: int  # the number of samples
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """In seconds."""
         return self.length / self.rate
 
 
 @dataclass(frozen=True)
 class ScannedBeats(Times):
-    """The scored beats of a recording in their order, with their times.
+    """The scored beats of a recording in their order, with their times: ndarrays of shape (n,)."""
 
-    score : float ndarray of shape (n,), higher is more anomalous
-    p_value : float ndarray of shape (n,); NaN where the model was calibrated without held-out beats
-    threshold : float ndarray of shape (n,), the score from which each beat is anomalous (`Calibration.threshold`)
-    anomalous : bool ndarray of shape (n,), whether the beat is an alarm
-    """
-
-    score: np.ndarray
-    p_value: np.ndarray
-    threshold: np.ndarray
-    anomalous: np.ndarray
+    score: np.ndarray  # float, higher is more anomalous
+    p_value: np.ndarray  # float; NaN where the model was calibrated without held-out beats
+    threshold: np.ndarray  # float, the score from which each beat is anomalous (`Calibration.threshold`)
+    anomalous: np.ndarray  # bool, whether the beat is an alarm
 
     @property
     def alarms(self) -> np.ndarray:
-        """The places of the alarms among the beats, in their order: int ndarray."""
+        """The indices of the alarms: int ndarray."""
         return np.flatnonzero(self.anomalous)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Coverage:
-    """What of a recording could not be scanned.
-
-    stretches : the parts of unusable signal, in their order
-    lost : seconds of unusable signal, by kind
-    peaks : how many R peaks were found
-    left_out_beside : how many of their beats were left out because they touch unusable signal
-    left_out_at_ends : and how many because they reach beyond the recording's start or end
-    """
-
-    stretches: list[Stretch]
-    lost: dict[Kind, float]
-    peaks: int
-    left_out_beside: int
-    left_out_at_ends: int
+    def table(self) -> pd.DataFrame:
+        """A row for each beat, with COLUMNS; NaN where a value is unknown."""
+        times = [format_time(seconds) for seconds in self.seconds.tolist()]
+        return pd.DataFrame(vars(self) | {"seconds": self.seconds.round(3), "time": times}, columns=COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
-    """The lead around one alarm.
+class RhythmStrip:
+    """The filtered lead around one alarm, from the beat before to the one after."""
 
-    beat : the alarm's place among the scanned beats
-    seconds, samples : float ndarrays of shape (n,), the filtered lead from the beat before to the one after
-    """
-
-    beat: int
-    seconds: np.ndarray
+    beat: int  # the index of the alarm among the scanned beats
+    seconds: np.ndarray  # float, of shape (n,), as are the samples
     samples: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
-class Minutes:
-    """The recording minute by minute, float ndarrays of shape (n,), NaN where there are no beats.
-
-    heart_rate : beats a minute, of the median RR interval
-    alarms : how many
-    beats : how many were scored
-    """
-
-    heart_rate: np.ndarray
-    alarms: np.ndarray
-    beats: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What a detector says of a recording.
+    """A recording's beats with their verdicts.
 
+    unusable : the segments of unusable signal, sorted by start
+    left_out : the beats that were not scored
     adaptive : whether the threshold follows slow change
-    strips : the alarms that are furthest above the threshold
-    warnings : what speaks against the alarms, a sentence each
+    strips : rhythm strips of the alarms that are furthest above the threshold
+    warnings : reasons to doubt the alarms, a sentence each
     """
 
     recording: RecordingInfo
     beats: ScannedBeats
-    coverage: Coverage
+    unusable: list[UnusableSegment]
+    left_out: LeftOut
     adaptive: bool
-    strips: list[Strip]
+    strips: list[RhythmStrip]
     warnings: list[str]
 
-    def minutes(self) -> Minutes:
-        """Heart rate, alarms and beats of each minute."""
-        beats, count = self.beats, max(int(np.ceil(self.recording.duration / 60)), 1)
-        of = np.minimum((beats.seconds / 60).astype(int), count - 1)
-        scored, alarms = np.bincount(of, minlength=count), np.bincount(of[beats.anomalous], minlength=count)
-        known = np.isfinite(beats.rr_before)
-        return Minutes(
-            heart_rate=60 / _medians(beats.rr_before[known], of[known], count),
-            alarms=np.where(scored > 0, alarms, np.nan),
-            beats=scored.astype(float),
-        )
+    def per_minute(self) -> pd.DataFrame:
+        """A row for each minute: `heart_rate` (per minute, of the median RR interval), `alarms` and `beats`.
 
-    def facts(self) -> dict[str, object]:
-        """The scan in numbers, for people and for programs."""
+        A minute without beats has no heart rate and no number of alarms: NaN.
+        """
+        beats, count = self.beats, max(int(np.ceil(self.recording.duration / 60)), 1)
+        minute = np.minimum((beats.seconds / 60).astype(int), count - 1)
+        groups = pd.DataFrame({"rr": beats.rr_before, "alarm": beats.anomalous}).groupby(minute)
+        rows = groups.agg(rr=("rr", "median"), alarms=("alarm", "sum"), beats=("alarm", "size")).reindex(range(count))
+        return pd.DataFrame({"heart_rate": 60 / rows["rr"], "alarms": rows["alarms"], "beats": rows["beats"].fillna(0)})
+
+    def summary(self) -> dict[str, Any]:
+        """The scan in numbers."""
         beats, alarms, duration = self.beats, len(self.beats.alarms), self.recording.duration
-        known = beats.rr_before[np.isfinite(beats.rr_before)]
+        rr = beats.rr_before[np.isfinite(beats.rr_before)]
         return {
             "recording": self.recording.name,
             "lead": self.recording.lead,
             "samples_per_second": self.recording.rate,
             "minutes": duration / 60,
             "beats": len(beats),
-            "left_out": {
-                "beside_what_is_no_ecg": self.coverage.left_out_beside,
-                "at_the_ends": self.coverage.left_out_at_ends,
-            },
-            "seconds_without_ecg": self.coverage.lost,
-            "heart_rate": float(60 / np.median(known)) if len(known) else None,
+            "left_out": asdict(self.left_out),
+            "seconds_without_ecg": unusable_seconds(self.unusable),
+            "heart_rate": float(60 / np.median(rr)) if len(rr) else None,
             "quality": float(np.median(beats.quality)),
             "adaptive_threshold": self.adaptive,
             "alarms": alarms,
@@ -146,11 +108,3 @@ class Scan:
             "alarms_per_hour": alarms / (duration / 3600),
             "warnings": self.warnings,
         }
-
-
-def _medians(values: np.ndarray, of: np.ndarray, count: int) -> np.ndarray:
-    """The median of the values of each of `count` groups; NaN for an empty one."""
-    order = np.argsort(of, kind="stable")
-    ends = np.searchsorted(of[order], np.arange(count + 1))
-    groups = (values[order[a:b]] for a, b in pairwise(ends))
-    return np.array([np.median(group) if len(group) else np.nan for group in groups])

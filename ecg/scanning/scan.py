@@ -1,4 +1,4 @@
-"""Scan a recording: its beats cut as the model's were, scored in their order, and the alarms with their times."""
+"""Scan a recording: cut its beats as the model's training beats were, score them in order, and find the alarms."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,15 @@ from ecg.detector.detector import Detector
 from ecg.detector.stream import Stream
 from ecg.exceptions import InputError, needed_for
 from ecg.params import Cutting
-from ecg.recordings.cutting import Cut, Plan, cut
-from ecg.recordings.reading import Lead, opened
-from ecg.recordings.signals import RATE, Follow, Signal, gone_through
-from ecg.scanning.records import Coverage, RecordingInfo, Scan, ScannedBeats, Strip
+from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats
+from ecg.recordings.reading import Lead, open_lead
+from ecg.recordings.signals import SAMPLING_RATE, OnProgress, ProcessedLead, process_lead, unusable_seconds
+from ecg.scanning.records import RecordingInfo, RhythmStrip, Scan, ScannedBeats
 
 STRIPS = 6  # alarms that are shown with the beats around them
-BESIDE = 0.3  # of the beat before and the beat after, how much more is shown, in RR intervals
-MANY = 0.5  # share of alarms from which on a model does not fit
-LOST = 0.1  # share of a recording that is no ECG from which on that is a warning
-
-Judge = Callable[[Cut], ScannedBeats]
+STRIP_MARGIN = 0.3  # of a strip before the beat before and after the beat after, in RR intervals
+HIGH_ALARM_RATE = 0.5  # from which on the model does not fit the recording
+HIGH_UNUSABLE_SHARE = 0.1  # of a recording, from which on there is a warning
 
 
 def scan(
@@ -29,131 +27,115 @@ def scan(
     alpha: float | None = None,
     *,
     adaptive: bool = True,
-    follow: Follow = lambda _share: None,
+    on_progress: OnProgress = lambda _share: None,
 ) -> Scan:
-    """Cut a recording into beats as the model's were cut, and score them in their order.
+    """Cut a recording into beats as the model's training beats were, and score them in their order.
 
     Parameters
     ----------
     path : of a WFDB record, an EDF, CSV or NPY file, or `physionet:DATABASE/RECORD`
-    lead : its name, or its number from 0; that of the model's recording, or the first, if not given
-    rate : samples a second, for files that do not say
+    lead : its name, or its number from 0; if not given, the lead that the model was trained on, or the first
+    rate : the sampling rate in Hz, for files that do not state it
     alpha : the accepted false-alarm rate; as calibrated if not given
     adaptive : whether the threshold follows slow change (`ecg.detector.stream`); otherwise it stays the same
-    follow : called with the share that is done, from time to time
+    on_progress : called from time to time with the share of the recording that is processed
 
     Raises
     ------
     InputError
-        if the recording cannot be read or has too few usable beats, if nobody knows how the model's beats are cut, if
-        there is no verdict at this alpha, or if what reads recordings of this kind is not installed.
+        if the recording cannot be read or has too few usable beats, if the model does not state how its beats are cut,
+        if no threshold is possible at this alpha, or if a package that reads recordings is not installed.
     """
-    settings, judge = _cutting(detector), _judge(detector, alpha, adaptive=adaptive)
-    trained_on = detector.dataset.lead
-    chosen = (0 if trained_on is None else trained_on) if lead is None else lead
+    settings, score = _cutting(detector), _scorer(detector, alpha, adaptive=adaptive)
+    trained_on = 0 if detector.dataset.lead is None else detector.dataset.lead
     with (
         needed_for("reading recordings", "recordings"),
-        opened(path, chosen, rate, annotations=None) as found,
-        gone_through(found, settings, follow) as signal,
+        open_lead(path, trained_on if lead is None else lead, rate, annotations=None) as raw,
+        process_lead(raw, settings, on_progress) as processed,
     ):
-        plan = Plan.of(signal, settings)
-        beats = ScannedBeats.joined([judge(block) for block in cut(signal, plan, settings)])
+        windows = BeatWindows.find(processed, settings)
+        beats = ScannedBeats.joined([score(chunk) for chunk in cut_beats(processed, windows, settings)])
         return Scan(
-            recording=RecordingInfo(name=found.name, lead=found.lead, rate=found.rate, length=found.length),
+            recording=RecordingInfo(name=raw.recording, lead=raw.name, rate=raw.rate, length=raw.length),
             beats=beats,
-            coverage=Coverage(
-                stretches=signal.stretches,
-                lost=signal.lost(),
-                peaks=len(signal.peaks),
-                left_out_beside=plan.spoilt,
-                left_out_at_ends=plan.edge,
-            ),
+            unusable=processed.unusable,
+            left_out=windows.left_out,
             adaptive=adaptive,
-            strips=_strips(signal, beats),
-            warnings=_warnings(detector, found, signal, beats),
+            strips=_strips(processed, beats),
+            warnings=_warnings(detector, raw, processed, beats),
         )
 
 
 def _cutting(detector: Detector) -> Cutting:
-    """How the model's beats are cut; InputError if nobody knows."""
+    """How the model's beats are cut; InputError if the model does not state it."""
     settings = detector.dataset.beats
     if settings is None:
         raise InputError(
-            "the model does not say how its beats are cut from a recording: use one that was trained on a recording "
+            "the model does not state how its beats are cut from a recording: use one that was trained on a recording "
             "(fetch.source: recording), or on ECG5000"
         )
     if settings.length != detector.length:
-        raise InputError(f"the model takes beats of {detector.length} samples, but says {settings.length}")
+        raise InputError(f"the model takes beats of {detector.length} samples, but states {settings.length}")
     return settings
 
 
-def _judge(detector: Detector, alpha: float | None, *, adaptive: bool) -> Judge:
-    """What gives beats their scores and verdicts, block by block in their order."""
+def _scorer(detector: Detector, alpha: float | None, *, adaptive: bool) -> Callable[[CutBeats], ScannedBeats]:
+    """A function that scores the next beats of the recording."""
     level = None if alpha == detector.calibration.alpha else alpha
     if adaptive:
         try:
-            stream = Stream.start(detector, "conformal", level)
+            stream = Stream.start(detector, alpha=level)
         except InputError as error:
-            raise InputError(f"{error}; or let the threshold stay as calibrated (adaptive=False, --fixed)") from None
+            raise InputError(f"{error}; or use the calibrated threshold (adaptive=False, --fixed)") from None
     else:
         fixed = detector.calibration.threshold_at(level)
 
-    def judge(block: Cut) -> ScannedBeats:
-        verdicts = detector.score(block.samples, None if adaptive else level)
+    def score(beats: CutBeats) -> ScannedBeats:
+        verdicts = detector.score(beats.samples, None if adaptive else level)
         if adaptive:
             anomalous, threshold = stream.update(verdicts.score)
         else:
-            anomalous, threshold = verdicts.anomalous, np.full(len(block), fixed)
-        return ScannedBeats(
-            seconds=block.seconds,
-            rr_before=block.rr_before,
-            rr_after=block.rr_after,
-            quality=block.quality,
-            score=verdicts.score.astype(float),
-            p_value=np.full(len(block), np.nan) if verdicts.p_value is None else verdicts.p_value,
-            threshold=threshold,
-            anomalous=anomalous,
-        )
+            anomalous, threshold = verdicts.anomalous, np.full(len(beats), fixed)
+        p_value = np.full(len(beats), np.nan) if verdicts.p_value is None else verdicts.p_value
+        times = (beats.seconds, beats.rr_before, beats.rr_after, beats.quality)
+        return ScannedBeats(*times, verdicts.score.astype(float), p_value, threshold, anomalous)
 
-    return judge
+    return score
 
 
-def _strips(signal: Signal, beats: ScannedBeats) -> list[Strip]:
-    """The alarms that are furthest above the threshold, in the order of their times."""
-    height = beats.score / beats.threshold
-    chosen = np.sort(beats.alarms[np.argsort(-height[beats.alarms], kind="stable")[:STRIPS]])
+def _strips(lead: ProcessedLead, beats: ScannedBeats) -> list[RhythmStrip]:
+    """The alarms that are furthest above the threshold, in their order."""
+    excess = beats.score[beats.alarms] / beats.threshold[beats.alarms]
     strips = []
-    for i in chosen.tolist():
+    for i in np.sort(beats.alarms[np.argsort(-excess, kind="stable")[:STRIPS]]).tolist():
         before, after = np.nan_to_num((beats.rr_before[i], beats.rr_after[i]), nan=1.0)
-        start = max(int((beats.seconds[i] - (1 + BESIDE) * before) * RATE), 0)
-        stop = min(int((beats.seconds[i] + (1 + BESIDE) * after) * RATE), len(signal.samples))
-        shown = np.array(signal.samples[start:stop], float)
-        strips.append(Strip(beat=i, seconds=np.arange(start, stop) / RATE, samples=shown))
+        start = max(int((beats.seconds[i] - (1 + STRIP_MARGIN) * before) * SAMPLING_RATE), 0)
+        stop = min(int((beats.seconds[i] + (1 + STRIP_MARGIN) * after) * SAMPLING_RATE), len(lead.samples))
+        samples = np.array(lead.samples[start:stop], float)
+        strips.append(RhythmStrip(beat=i, seconds=np.arange(start, stop) / SAMPLING_RATE, samples=samples))
     return strips
 
 
-def _warnings(detector: Detector, found: Lead, signal: Signal, beats: ScannedBeats) -> list[str]:
-    warnings = [_patient_warning(detector, found)]
-    share = beats.anomalous.mean()
-    if share > MANY:
-        warnings.append(f"{share:.0%} of the beats raise an alarm: the model does not fit this recording.")
-    if signal.inverted:
-        warnings.append("Most beats of this lead reach further down than up; it was turned over before the scan.")
-    lost = sum(signal.lost().values())
-    if lost > LOST * found.seconds:
-        warnings.append(f"{lost / found.seconds:.0%} of the recording is no ECG and was not scanned.")
-    return warnings
-
-
-def _patient_warning(detector: Detector, found: Lead) -> str:
+def _warnings(detector: Detector, raw: Lead, processed: ProcessedLead, beats: ScannedBeats) -> list[str]:
     dataset = detector.dataset
-    if dataset.recording is None or dataset.recording != found.name:
-        trained_on = detector.model.facts.get("dataset", "another recording")
-        return (
-            f"The model has seen another patient ({trained_on}), not this one: an alarm may say no more than that this "
-            "is another heart. Train on the recording itself (README.md, Your own ECG)."
+    if dataset.recording != raw.recording:
+        trained_on = detector.model.metadata.get("dataset", "another recording")
+        patient_warning = (
+            f"The model was trained on another patient ({trained_on}): an alarm may only mean that this heart differs "
+            "from that one. Train a model on this recording (README.md, Your own ECG)."
         )
-    return (
-        f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If this is that "
-        "one, there are fewer alarms in them than there should be."
-    )
+    else:
+        patient_warning = (
+            f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If it is the "
+            "same recording, these minutes have fewer alarms than they should."
+        )
+    warnings = [patient_warning]
+    alarm_rate = beats.anomalous.mean()
+    if alarm_rate > HIGH_ALARM_RATE:
+        warnings.append(f"{alarm_rate:.0%} of the beats are alarms: the model does not fit this recording.")
+    if processed.inverted:
+        warnings.append("Most QRS complexes of this lead are negative; the lead was inverted before the scan.")
+    unusable = sum(unusable_seconds(processed.unusable).values()) / raw.seconds
+    if unusable > HIGH_UNUSABLE_SHARE:
+        warnings.append(f"{unusable:.0%} of the recording is missing, flat or clipped signal and was not scanned.")
+    return warnings

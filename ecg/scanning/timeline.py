@@ -1,4 +1,4 @@
-"""A recording as one figure: heart rate, alarms, scores against their threshold, and the strips around alarms."""
+"""A scan as one figure: heart rate, alarms, scores with their threshold, and rhythm strips of alarms."""
 
 from pathlib import Path
 
@@ -7,77 +7,67 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
-from ecg.scanning.display import clock, evenly_spread, time_unit
-from ecg.scanning.records import Scan, ScannedBeats, Strip
+from ecg.scanning.display import format_time, thinned, time_unit
+from ecg.scanning.records import RhythmStrip, Scan, ScannedBeats
 
-COLUMNS = 2  # of strips
-POINTS = 20_000  # beats without an alarm that are drawn at most; alarms always are
+STRIP_COLUMNS = 2
+MAX_BEATS = 20_000  # beats without an alarm that are drawn; alarms are all drawn
 GREY = "#999999"
 
 
-def draw(path: Path, scanned: Scan) -> None:
+def draw(path: Path, scan: Scan) -> None:
     """Draw a scan as PNG."""
-    beats, duration = scanned.beats, scanned.recording.duration
+    beats, alarms, duration = scan.beats, len(scan.beats.alarms), scan.recording.duration
     with plain():
-        rows = -(-len(scanned.strips) // COLUMNS)
-        height = 5.6 + 1.5 * rows
-        figure = Figure((11, height), dpi=DPI, layout="constrained")
-        grid = figure.add_gridspec(3 + rows, COLUMNS, height_ratios=[1, 1, 1.6] + [1] * rows)
+        rows = -(-len(scan.strips) // STRIP_COLUMNS)
+        figure = Figure((11, 5.6 + 1.5 * rows), dpi=DPI, layout="constrained")
+        grid = figure.add_gridspec(3 + rows, STRIP_COLUMNS, height_ratios=[1, 1, 1.6] + [1] * rows)
         above = [figure.add_subplot(grid[i, :]) for i in range(3)]
         unit, name = time_unit(duration)
-        _rates(above[0], above[1], scanned, unit)
-        _scores(above[2], scanned, unit)
+        _rates(above[0], above[1], scan, unit)
+        _scores(above[2], scan, unit)
         for axes in above:
             axes.set_xlim(0, duration / unit)
-            for stretch in scanned.coverage.stretches:
-                axes.axvspan(stretch.start / unit, stretch.stop / unit, color=GREY, alpha=0.35, linewidth=0)
-        above[2].set_xlabel(f"{name} from the start; grey: no ECG")
-        for i, strip in enumerate(scanned.strips):
-            _strip(figure.add_subplot(grid[3 + i // COLUMNS, i % COLUMNS]), beats, strip)
-        alarms = len(beats.alarms)
+            for segment in scan.unusable:
+                axes.axvspan(segment.start / unit, segment.stop / unit, color=GREY, alpha=0.35, linewidth=0)
+        above[2].set_xlabel(f"{name} from the start; grey: unusable signal")
+        for i, strip in enumerate(scan.strips):
+            _strip(figure.add_subplot(grid[3 + i // STRIP_COLUMNS, i % STRIP_COLUMNS]), beats, strip)
         figure.suptitle(
-            f"{scanned.recording.name}, lead {scanned.recording.lead}: {len(beats):,} beats, {alarms:,} alarms "
-            f"({3600 * alarms / duration:,.0f} an hour). Not a medical device.",
+            f"{scan.recording.name}, lead {scan.recording.lead}: {len(beats):,} beats, {alarms:,} alarms "
+            f"({3600 * alarms / duration:,.0f} per hour). Not a medical device.",
             fontsize="medium",
         )
         save(figure, path)
 
 
-def _rates(upper: Axes, lower: Axes, scanned: Scan, unit: int) -> None:
-    minutes = scanned.minutes()
-    middle = (np.arange(len(minutes.beats)) + 0.5) * 60 / unit
+def _rates(upper: Axes, lower: Axes, scan: Scan, unit: int) -> None:
+    minutes = scan.per_minute()
+    middle = (np.arange(len(minutes)) + 0.5) * 60 / unit
     upper.plot(middle, minutes.heart_rate, color=CALM, marker=".")
     upper.set_ylabel("heart rate,\nbeats/min")
     lower.bar(middle, np.nan_to_num(minutes.alarms), width=60 / unit, color=ALARMING)
-    lower.set_ylabel("alarms\na minute")
-    lower.set_ylim(bottom=0)
+    lower.set(ylabel="alarms\nper minute", ylim=(0, None))
 
 
-def _scores(axes: Axes, scanned: Scan, unit: int) -> None:
-    beats = scanned.beats
-    for places, colour, mark, label in (
-        (evenly_spread(np.flatnonzero(~beats.anomalous), POINTS), CALM, ".", "score"),
+def _scores(axes: Axes, scan: Scan, unit: int) -> None:
+    beats, seconds = scan.beats, scan.beats.seconds / unit
+    score = np.maximum(beats.score, np.finfo(np.float32).tiny)
+    for indices, colour, marker, label in (
+        (thinned(np.flatnonzero(~beats.anomalous), MAX_BEATS), CALM, ".", "score"),
         (beats.alarms, ALARMING, "x", "score of an alarm"),
     ):
-        axes.plot(
-            beats.seconds[places] / unit,
-            np.maximum(beats.score[places], np.finfo(np.float32).tiny),
-            mark,
-            color=colour,
-            markersize=3,
-            label=label,
-        )
-    kind = "threshold, adaptive" if scanned.adaptive else "threshold"
-    axes.plot(beats.seconds / unit, beats.threshold, color="#222222", linewidth=1, label=kind)
-    axes.set_yscale("log")
-    axes.set_ylabel("score")
+        axes.plot(seconds[indices], score[indices], marker, color=colour, markersize=3, label=label)
+    label = "threshold, adaptive" if scan.adaptive else "threshold"
+    axes.plot(seconds, beats.threshold, color="#222222", linewidth=1, label=label)
+    axes.set(yscale="log", ylabel="score")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, fontsize="small", ncols=3, frameon=False)
 
 
-def _strip(axes: Axes, beats: ScannedBeats, strip: Strip) -> None:
+def _strip(axes: Axes, beats: ScannedBeats, strip: RhythmStrip) -> None:
     when = beats.seconds[strip.beat]
     axes.plot(strip.seconds - when, strip.samples, color=CALM, linewidth=1)
     axes.axvline(0, color=ALARMING, linewidth=0.8, linestyle=(0, (4, 2)))
-    axes.set_title(f"{clock(when)}, score {beats.score[strip.beat]:.3g}", fontsize="small", loc="left")
+    axes.set_title(f"{format_time(when)}, score {beats.score[strip.beat]:.3g}", fontsize="small", loc="left")
     axes.set_yticks([])
     axes.set_xlabel("seconds", fontsize="small")

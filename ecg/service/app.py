@@ -1,16 +1,18 @@
-"""The HTTP service: a Detector behind FastAPI.
+"""The routes of the HTTP service.
 
-Every error is a `Problem` (RFC 9457) that names the beat, the sample and the reason. No beat is logged, and none is
-kept. What a request holds is checked before it is scored; what it may hold is limited before it is read.
+The size of a request is limited before its body is read, and its beats are validated before they are scored. Every
+error is answered with problem details (RFC 9457) that name the beat, the sample and the reason. No beat is logged or
+kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from prometheus_client import generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -20,129 +22,152 @@ from ecg.detector.detector import Detector
 from ecg.evaluation.card import INTENDED_USE, limits
 from ecg.exceptions import BeatError, InputError
 from ecg.service import problems, schemas
-from ecg.service.gate import Gate
-from ecg.service.meter import Counts, Meter
-from ecg.service.schemas import Limits
+from ecg.service.limits import Limits
+from ecg.service.middleware import RequestGuard
+from ecg.service.monitoring import ServiceMetrics
 
-FEW = 64  # beats that are scored without leaving the event loop: handing them to a thread takes longer
+MAX_INLINE = 64  # beats that are scored on the event loop: with so few, a thread would take longer to start
 BINARY = "application/octet-stream"
 
 DESCRIPTION = f"""
-Scores single heartbeats by how badly an autoencoder that has seen normal ones only reconstructs them.
+Scores single heartbeats by the reconstruction error of an autoencoder that was trained on normal beats only.
 
 {INTENDED_USE}
 
 Beats are arrays of samples from one QRS complex to the next, z-normalised (mean 0, standard deviation 1, no unit).
-`/model` says how many samples, what the model was trained on, how well it does and what it cannot be trusted with.
+`/model` has the number of samples, the training data, the measured performance and the limits of the model.
 No beat is logged or kept.
 """
+SCORING_ERRORS = problems.documented(
+    {
+        400: "The body is not JSON.",
+        413: "The body is too large.",
+        415: "The body has another content type.",
+        422: "A beat has another length or a sample that is not a finite number, there are too many beats or none, "
+        "or no verdict is possible at this alpha. `beat` and `sample` say where.",
+    }
+)
 
 
 def make_app(
     detector: Detector, metrics: dict[str, float] | None = None, bounds: Limits | None = None, key: str | None = None
 ) -> FastAPI:
-    """The service around a detector.
+    """The service of a detector.
 
     Parameters
     ----------
-    metrics : what the evaluation found, for /model
-    bounds : of a request; the usual ones if not given
-    key : that requests must bear, but for health, metrics and documentation; None asks for none
+    metrics : measured on the test beats, for /model
+    bounds : limits of a request; the defaults if not given
+    key : API key that requests need, except to probes, metrics and documentation; None for a service without one
     """
     bounds = bounds or Limits()
-    example = schemas.example_of(detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0])
-    counts = Counts()
+    monitoring = ServiceMetrics()
+    reconstruction = detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0]
+    example = [round(sample, 3) for sample in reconstruction.tolist()]  # for the documentation: close to a normal beat
     app = FastAPI(
         title="ECG anomaly detector",
         version=detector.model.sha256[:12],
         description=DESCRIPTION,
         redoc_url=None,
         separate_input_output_schemas=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # it would tell of what is in requests
+        exception_handlers=problems.HANDLERS,
+        # Traces and logs would contain what requests contain.
+        telemetry={"tracing": False, "logs": False, "meter_provider": monitoring.meter_provider},
     )
-    app.add_middleware(Gate, limit=bounds.body, key=key)
-    app.add_middleware(Meter, counts=counts)
-    problems.handle(app)
-    app.include_router(
-        _scoring(detector, bounds, example, counts), dependencies=_key_scheme(key), responses=_errors(key)
-    )
-    app.include_router(_telling(detector, metrics or {}, bounds), dependencies=_key_scheme(key), responses=_denied(key))
-    app.include_router(_watching(detector, example, counts))
+    app.add_middleware(RequestGuard, limit=bounds.body, key=key)
+    protected = APIRouter()
+    if key is not None:  # for the documentation: RequestGuard checks the key, before the body is read
+        scheme = HTTPBearer(auto_error=False, description="The API key of this service.")
+        errors = problems.documented({401: "The API key is missing or wrong."})
+        protected = APIRouter(dependencies=[Security(scheme)], responses=errors)
+    protected.include_router(_scoring_routes(detector, bounds, example, monitoring))
+    protected.include_router(_model_route(detector, metrics or {}, bounds))
+    app.include_router(protected)
+    app.include_router(_operation_routes(detector, example, monitoring))
     return app
 
 
-def _scoring(detector: Detector, bounds: Limits, example: list[float], counts: Counts) -> APIRouter:
-    """The routes that score beats."""
-    router = APIRouter(tags=["scoring"])
-    one, many = schemas.requests(detector.length, bounds.beats, example)
-    asked = schemas.options(detector.calibration)
+class JSONRoute(APIRoute):
+    """A route that parses JSON with orjson, which is faster than `json` and refuses NaN and Infinity."""
 
-    async def columns(beats: np.ndarray, alpha: float | None) -> Response:
-        verdicts = (
-            detector.score(beats, alpha) if len(beats) <= FEW else await run_in_threadpool(detector.score, beats, alpha)
-        )
-        counts.scored(verdicts.anomalous)
-        content = {"score": verdicts.score, "p_value": verdicts.p_value, "anomalous": verdicts.anomalous}
-        return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI documents it for a request class of one's own."""
+        handle = super().get_route_handler()
 
-    @router.post("/score", summary="Score one beat", dependencies=[Depends(_takes("application/json"))])
-    async def score(body: one, options: Annotated[asked, Query()]) -> schemas.Verdict:  # type: ignore[valid-type]
+        async def parse_and_handle(request: Request) -> Response:
+            return await handle(_JSONRequest(request.scope, request.receive))
+
+        return parse_and_handle
+
+
+class _JSONRequest(Request):
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], monitoring: ServiceMetrics) -> APIRouter:
+    """The routes that take beats, as JSON or as bytes."""
+    router = APIRouter(tags=["scoring"], route_class=JSONRoute, responses=SCORING_ERRORS)
+    as_json, as_bytes = [Depends(_requires("application/json"))], [Depends(_requires(BINARY))]
+    one, many = schemas.request_bodies(detector.length, bounds.beats, example)
+    query = schemas.options(detector.calibration)
+
+    @router.post("/score", summary="Score one beat", dependencies=as_json)
+    async def score(body: one, options: Annotated[query, Query()]) -> schemas.Verdict:  # type: ignore[valid-type]
         """Score one beat, and say whether it raises an alarm."""
-        verdicts = detector.score(np.array([body.beat]), options.alpha)  # type: ignore[attr-defined]
-        counts.scored(verdicts.anomalous)
+        verdicts = detector.score([body.beat], options.alpha)  # type: ignore[attr-defined]
+        monitoring.count(verdicts.anomalous)
         p_value = None if verdicts.p_value is None else float(verdicts.p_value[0])
         return schemas.Verdict(score=float(verdicts.score[0]), p_value=p_value, anomalous=bool(verdicts.anomalous[0]))
 
-    @router.post(
-        "/score/batch",
-        summary="Score beats",
-        response_model=schemas.Verdicts,
-        dependencies=[Depends(_takes("application/json"))],
-    )
-    async def score_batch(body: many, options: Annotated[asked, Query()]) -> Response:  # type: ignore[valid-type]
+    @router.post("/score/batch", summary="Score beats", response_model=schemas.Verdicts, dependencies=as_json)
+    async def score_batch(body: many, options: Annotated[query, Query()]) -> Response:  # type: ignore[valid-type]
         """Score beats, each by itself. Answers in columns, in the order of the beats."""
-        return await columns(np.array(body.beats), options.alpha)  # type: ignore[attr-defined]
+        return await _verdicts(detector, body.beats, options.alpha, monitoring)  # type: ignore[attr-defined]
+
+    @router.post("/explain", summary="Explain one beat", dependencies=as_json)
+    async def explain(body: one) -> schemas.ExplainedVerdict:  # type: ignore[valid-type]
+        """Say which samples contribute to a beat's score, and reconstruct the beat as a normal one."""
+        (explanation,) = detector.explain([body.beat])  # type: ignore[attr-defined]
+        monitoring.count(np.array([explanation.anomalous]))
+        return schemas.ExplainedVerdict.model_validate(explanation, from_attributes=True)
+
+    description = (
+        f"Beats one after the other, {detector.length} samples each, every sample a little-endian 32-bit float: "
+        f"{4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The fastest way to send many."
+    )
+    content = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
 
     @router.post(
         "/score/binary",
         summary="Score beats in binary form",
         response_model=schemas.Verdicts,
-        dependencies=[Depends(_takes(BINARY))],
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "description": f"Beats one after the other, {detector.length} samples each, every sample a "
-                f"little-endian 32-bit float: {4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The "
-                "fastest way to send many.",
-                "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
-            }
-        },
+        dependencies=as_bytes,
+        openapi_extra={"requestBody": {"required": True, "description": description, "content": content}},
     )
-    async def score_binary(
-        request: Request,
-        options: Annotated[asked, Query()],  # type: ignore[valid-type]
-    ) -> Response:
+    async def score_binary(request: Request, options: Annotated[query, Query()]) -> Response:  # type: ignore[valid-type]
         """Score beats, each by itself. Answers in columns, in the order of the beats."""
-        beats = _floats(await request.body(), detector.length, bounds.beats)
-        return await columns(beats, options.alpha)  # type: ignore[attr-defined]
-
-    @router.post("/explain", summary="Explain one beat", dependencies=[Depends(_takes("application/json"))])
-    async def explain(body: one) -> schemas.Why:  # type: ignore[valid-type]
-        """Say which samples carry a beat's score, and what a normal beat would have been."""
-        (explanation,) = detector.explain(np.array([body.beat]))  # type: ignore[attr-defined]
-        counts.scored(np.array([explanation.anomalous]))
-        return schemas.Why.of(explanation)
+        beats = _from_bytes(await request.body(), detector.length, bounds.beats)
+        return await _verdicts(detector, beats, options.alpha, monitoring)  # type: ignore[attr-defined]
 
     return router
 
 
-def _telling(detector: Detector, metrics: dict[str, float], bounds: Limits) -> APIRouter:
-    """The route that tells of the model."""
+async def _verdicts(detector: Detector, beats: np.ndarray, alpha: float | None, monitoring: ServiceMetrics) -> Response:
+    """Score beats, float of shape (n, L), and answer in columns."""
+    inline = len(beats) <= MAX_INLINE
+    verdicts = detector.score(beats, alpha) if inline else await run_in_threadpool(detector.score, beats, alpha)
+    monitoring.count(verdicts.anomalous)
+    columns = {"score": verdicts.score, "p_value": verdicts.p_value, "anomalous": verdicts.anomalous}
+    return Response(orjson.dumps(columns, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+
+
+def _model_route(detector: Detector, metrics: dict[str, float], bounds: Limits) -> APIRouter:
+    """The route that describes the model."""
     router, calibration = APIRouter(tags=["model"]), detector.calibration
-    dataset = detector.model.facts.get("dataset", "")
     information = schemas.ModelInformation(
         sha256=detector.model.sha256,
-        dataset=dataset,
+        dataset=detector.model.metadata.get("dataset", ""),
         length=detector.length,
         members=detector.model.members,
         method=calibration.method,
@@ -156,28 +181,28 @@ def _telling(detector: Detector, metrics: dict[str, float], bounds: Limits) -> A
         largest_body=bounds.body,
     )
 
-    @router.get("/model", summary="Tell of the model")
+    @router.get("/model", summary="Describe the model")
     async def model() -> schemas.ModelInformation:
-        """What the model is, what it was trained on, how well it does and what it cannot be trusted with."""
+        """The model, its training data, its measured performance and its limits."""
         return information
 
     return router
 
 
-def _watching(detector: Detector, example: list[float], counts: Counts) -> APIRouter:
-    """The routes for whoever runs the service; they need no key."""
+def _operation_routes(detector: Detector, example: list[float], monitoring: ServiceMetrics) -> APIRouter:
+    """Probes and metrics, which need no key."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/health/live", summary="Whether the service answers")
+    @router.get("/health/live", summary="Liveness probe")
     async def live() -> schemas.Alive:
-        """Answers as long as the process does."""
+        """Succeeds as long as the process answers."""
         return schemas.Alive(status="alive")
 
     @router.get(
-        "/health/ready", summary="Whether the service scores beats", responses=problems.described({503: "It does not."})
+        "/health/ready", summary="Readiness probe", responses=problems.documented({503: "Beats cannot be scored."})
     )
     async def ready() -> schemas.Ready:
-        """Scores a beat, and answers if that went well."""
+        """Succeeds if a beat can be scored."""
         try:
             detector.score([example])
         except Exception as error:
@@ -186,59 +211,38 @@ def _watching(detector: Detector, example: list[float], counts: Counts) -> APIRo
 
     @router.get(
         "/metrics",
-        summary="Counts and times, for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
-    async def metrics() -> Response:
-        """Requests and their durations by route and status, beats, alarms, and what the process uses."""
-        return Response(generate_latest(counts.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def service_metrics() -> Response:
+        """Requests and their durations by method, route and status, beats, alarms, and what the process uses."""
+        return Response(generate_latest(monitoring.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 
 
-def _floats(content: bytes, length: int, most: int) -> np.ndarray:
-    """The beats of a binary body; an exception that becomes an answer if there are none, or not whole ones, or many."""
+def _from_bytes(content: bytes, length: int, max_beats: int) -> np.ndarray:
+    """The beats of a binary body, float32 of shape (n, length); InputError if they are not 1 to `max_beats` beats."""
     size = 4 * length
     if not content or len(content) % size:
         raise InputError(f"the body holds {len(content):,} bytes; a beat has {size}: {length} 32-bit floats")
-    if len(content) > most * size:
-        raise InputError(f"the body holds {len(content) // size:,} beats; a request may hold {most:,}")
+    if len(content) > max_beats * size:
+        raise InputError(f"the body holds {len(content) // size:,} beats; a request may hold {max_beats:,}")
     beats = np.frombuffer(content, "<f4").reshape(-1, length)
-    wrong = ~(np.abs(beats) <= schemas.LARGEST)  # not finite ones, too
-    if wrong.any():
-        beat, sample = np.argwhere(wrong)[0].tolist()
-        raise BeatError(f"is {beats[beat, sample]}; samples are at most {schemas.LARGEST:g} in size", beat, sample)
+    invalid = ~(np.abs(beats) <= schemas.MAX_SAMPLE)  # NaN, too
+    if invalid.any():
+        beat, sample = np.argwhere(invalid)[0].tolist()
+        raise BeatError(f"is {beats[beat, sample]}; samples are at most {schemas.MAX_SAMPLE:g} in size", beat, sample)
     return beats
 
 
-def _takes(kind: str) -> Callable[[Request], None]:
-    """A check that a request's body is of a kind."""
+def _requires(media_type: str) -> Callable[[Request], None]:
+    """A dependency that refuses bodies of another media type."""
 
     def check(request: Request) -> None:
-        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given != kind:
-            raise HTTPException(415, f"the body is {given or 'of no kind'}; this takes {kind}")
+        sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if sent != media_type:
+            raise HTTPException(415, f"the content type is {sent or 'missing'}; it should be {media_type}")
 
     return check
-
-
-def _key_scheme(key: str | None) -> list[Any]:
-    """What tells OpenAPI of the key. `Gate` asks for it: it comes before the body is read."""
-    return [] if key is None else [Security(HTTPBearer(auto_error=False, description="The key of this service."))]
-
-
-def _denied(key: str | None) -> dict[int | str, dict[str, Any]]:
-    return {} if key is None else problems.described({401: "The key is missing or wrong."})
-
-
-def _errors(key: str | None) -> dict[int | str, dict[str, Any]]:
-    return _denied(key) | problems.described(
-        {
-            400: "The body is not JSON.",
-            413: "The body is too large.",
-            415: "The body is of another kind.",
-            422: "A beat has another length, or holds what is no finite number; there are too many beats, or none; "
-            "no verdict is possible at this alpha. `beat` and `sample` say where.",
-        }
-    )

@@ -1,11 +1,11 @@
-"""What is wrong with a request, told as RFC 9457 has it: for OpenAPI, and as an answer."""
+"""Errors as problem details (RFC 9457): the response, its documentation, and the handlers of exceptions."""
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -13,57 +13,49 @@ from starlette.exceptions import HTTPException
 from ecg.exceptions import BeatError, InputError
 from ecg.service.schemas import Problem
 
-KIND = "application/problem+json"
+MEDIA_TYPE = "application/problem+json"
 
 
-def described(statuses: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for its documentation."""
-    content = {KIND: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": said, "content": content} for status, said in statuses.items()}
+def documented(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for the statuses of errors, from a description of each."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
-def answer(
-    status: int,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    beat: int | None = None,
-    sample: int | None = None,
+def problem_response(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, position: Mapping[str, int | None] = {}
 ) -> Response:
-    """The answer that tells of a problem."""
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, beat=beat, sample=sample)
-    content = json.dumps(problem.model_dump(exclude_none=True))  # in ASCII: what was sent may be no valid Unicode
-    return Response(content, status, headers, media_type=KIND)
+    """An error as a response; the position is that of the beat, or of the beat and the sample, that is wrong."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **position)
+    content = json.dumps(problem.model_dump(exclude_none=True))  # in ASCII: a header or key may not be valid Unicode
+    return Response(content, status, headers, media_type=MEDIA_TYPE)
 
 
-def handle(app: FastAPI) -> None:
-    """Let an app answer every problem so."""
-    app.add_exception_handler(RequestValidationError, _refused_by_schema)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(InputError, _refused_by_detector)
-
-
-async def _refused_by_schema(_request: Request, error: Exception) -> Response:
-    """Where a body or a query is not what its schema says, and why; not what was sent."""
-    assert isinstance(error, RequestValidationError)
+async def _validation_error(_request: Request, error: RequestValidationError) -> Response:
+    """A body or a query that its schema refuses: where and why, without the value that was sent."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return answer(400, f"the body is not JSON: {first['ctx']['error']}")
-    part, *place = first["loc"]
-    numbers = [number for number in place if isinstance(number, int)]
-    if place[:1] == ["beat"] and first["type"] != "missing":
-        numbers = [0, *numbers]
-    beat, sample = [*numbers, None, None][:2]
-    names = [] if beat is None or place[0] not in ("beat", "beats") else [f"beat {beat}"]
-    names += [] if sample is None else [f"sample {sample}"]
-    where = ", ".join(names) or " ".join(str(name)[:40] for name in [part, *place[:1]])
-    return answer(422, f"{where}: {first['msg']}", beat=beat, sample=sample)
+        return problem_response(400, f"the body is not JSON: {first['ctx']['error']}")
+    part, *path = first["loc"]
+    indices = [0] if path[:1] == ["beat"] and first["type"] != "missing" else []
+    indices += [step for step in path if isinstance(step, int)]
+    position = dict(zip(("beat", "sample"), indices, strict=False))
+    names = [f"{name} {index}" for name, index in position.items()]
+    where = ", ".join(names) or " ".join(str(step)[:40] for step in [part, *path[:1]])
+    return problem_response(422, f"{where}: {first['msg']}", position=position)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return answer(error.status_code, str(error.detail), error.headers)
+async def _http_error(_request: Request, error: HTTPException) -> Response:
+    return problem_response(error.status_code, str(error.detail), error.headers)
 
 
-async def _refused_by_detector(_request: Request, error: Exception) -> Response:
-    place = (error.beat, error.sample) if isinstance(error, BeatError) else (None, None)
-    return answer(422, str(error), None, *place)
+async def _input_error(_request: Request, error: InputError) -> Response:
+    position = {"beat": error.beat, "sample": error.sample} if isinstance(error, BeatError) else {}
+    return problem_response(422, str(error), position=position)
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    RequestValidationError: _validation_error,
+    HTTPException: _http_error,
+    InputError: _input_error,
+}

@@ -8,7 +8,7 @@ from ecg.detector.detector import Detector
 from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
 from ecg.service.app import make_app
-from ecg.service.schemas import Limits
+from ecg.service.limits import Limits
 
 STARTUP_FAILURE = 3  # uvicorn's exit status
 
@@ -19,14 +19,14 @@ def serve(folder: Path, host: str, port: int, bounds: Limits, key: str | None, *
     Parameters
     ----------
     host, port : to listen at
-    bounds : of a request
-    key : that requests must bear; None asks for none
+    bounds : limits of a request
+    key : API key that requests need; None for a service without one
     access_log : whether to print a line for each request
 
     Raises
     ------
     InputError
-        if there is no model, or one that is damaged, or if nothing can listen at this port.
+        if the model is missing or damaged, or if the port is not free.
     """
     detector = Detector.load(folder)
     metrics = dict(Provenance.load(folder).metrics) if (folder / PROVENANCE).exists() else {}
@@ -36,4 +36,4 @@ def serve(folder: Path, host: str, port: int, bounds: Limits, key: str | None, *
     except SystemExit as end:
         if end.code != STARTUP_FAILURE:
             raise
-        raise InputError(f"the service could not start at {host}, port {port}") from None  # uvicorn has said why
+        raise InputError(f"the service could not start at {host}, port {port}") from None  # uvicorn logged why

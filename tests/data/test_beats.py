@@ -9,18 +9,18 @@ from hypothesis.extra import numpy as hnp
 
 from ecg.data import beats
 from ecg.data.beats import Beats
-from ecg.data.datasets import known
+from ecg.data.datasets import dataset_named
 from ecg.exceptions import InputError
 
 
-def as_txt(given: Beats) -> bytes:
+def as_txt(beats: Beats) -> bytes:
     """The older archive's form: fixed width, scientific, eight digits, the class a float as well."""
-    table = np.column_stack([given.classes, given.samples])
+    table = np.column_stack([beats.classes, beats.samples])
     return "".join("".join(f"{x:16.7e}" for x in row) + "\n" for row in table).encode()
 
 
 def test_the_published_files_are_canonical_already(raw: Path) -> None:
-    for part, expected in zip(("TRAIN", "TEST"), known("ECG5000").hashes or (), strict=True):
+    for part, expected in zip(("TRAIN", "TEST"), dataset_named("ECG5000").hashes or (), strict=True):
         text = (raw / f"ECG5000_{part}.tsv").read_bytes()
         assert hashlib.sha256(text).hexdigest() == expected
         assert beats.canonical(beats.parse(text, part)) == text
@@ -44,14 +44,14 @@ def test_line_ends_and_trailing_blank_lines_do_not_matter(train: Beats) -> None:
     st.integers(1 - 2**31, 2**31 - 2),
 )
 def test_any_finite_beats_come_back_exactly(samples: np.ndarray, label: int) -> None:
-    given = Beats(samples, np.array([label] + [label + 1] * (len(samples) - 1)))
-    back = beats.parse(beats.canonical(given), "beats")
-    np.testing.assert_array_equal(back.samples, given.samples)
-    np.testing.assert_array_equal(back.classes, given.classes)
+    original = Beats(samples, np.array([label] + [label + 1] * (len(samples) - 1)))
+    back = beats.parse(beats.canonical(original), "beats")
+    np.testing.assert_array_equal(back.samples, original.samples)
+    np.testing.assert_array_equal(back.classes, original.classes)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"", "beats is empty"),
         (b"\n\n", "beats is empty"),
@@ -70,10 +70,10 @@ def test_any_finite_beats_come_back_exactly(samples: np.ndarray, label: int) -> 
         (b"1 0.5 \x00\n2 0.5 0.5\n", "row 1, column 3"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named(text: bytes, told: str) -> None:
+def test_the_message_says_what_is_wrong_with_a_file_and_where(text: bytes, message: str) -> None:
     with pytest.raises(InputError, match="beats") as refusal:
         beats.parse(text, "beats")
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 @given(st.one_of(st.binary(max_size=80), st.text("0123456789.eE+-_naif\t \r\n", max_size=80).map(str.encode)))
@@ -116,6 +116,6 @@ def test_pickled_objects_in_place_of_beats_are_refused(tmp_path: Path) -> None:
         beats.load(tmp_path / "beats.npz")
 
 
-def test_missing_beats_are_told_with_the_command_that_makes_them(tmp_path: Path) -> None:
+def test_the_message_for_missing_beats_gives_the_command_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing; `dvc repro` makes it"):
         beats.load(tmp_path / "beats.npz")

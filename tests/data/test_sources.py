@@ -1,10 +1,12 @@
 """Sources against real archives, a real HTTP server, real pip, and hostile versions of each."""
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import io
 import socket
+import tempfile
 import threading
 import time
 import zipfile
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from ecg.data import beats, sources
 from ecg.data.beats import Beats
-from ecg.data.datasets import known
+from ecg.data.datasets import dataset_named
 from ecg.exceptions import InputError
 from tests.data.test_beats import as_txt
 
@@ -36,7 +38,7 @@ def small_zip(name: str = "Mine") -> bytes:
     return zipped({f"{name}_TRAIN.tsv": SMALL, f"{name}_TEST.tsv": SMALL})
 
 
-def why_not(source: str | Path, folder: Path, dataset: str = "Mine") -> str:
+def failure(source: str | Path, folder: Path, dataset: str = "Mine") -> str:
     """Why the only source failed; checks that it left nothing behind."""
     with pytest.raises(InputError, match=f"no source delivered {dataset}") as refused:
         sources.fetch(dataset, [str(source)], folder)
@@ -94,17 +96,17 @@ def test_folder_zip_txt_and_web_give_the_published_bytes(
         folder = tmp_path / str(number)
         sources.fetch("ECG5000", [source], folder)
         written = [(folder / f"ECG5000_{part}.tsv").read_bytes() for part in sources.PARTS]
-        assert tuple(hashlib.sha256(text).hexdigest() for text in written) == known("ECG5000").hashes
+        assert tuple(hashlib.sha256(text).hexdigest() for text in written) == dataset_named("ECG5000").hashes
 
 
-def test_a_dataset_that_nobody_knows_comes_by_its_name(tmp_path: Path, folder: Path) -> None:
+def test_an_unpublished_dataset_is_fetched_by_its_name(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(small_zip())
     sources.fetch("Mine", [str(tmp_path / "mine.zip")], folder)
     assert (folder / "Mine_TRAIN.tsv").read_bytes() == SMALL
     assert sorted(path.name for path in folder.iterdir()) == ["Mine_TEST.tsv", "Mine_TRAIN.tsv"]
 
 
-def test_the_next_source_is_tried_and_every_failure_is_told(tmp_path: Path, folder: Path) -> None:
+def test_the_next_source_is_tried_and_every_failure_is_listed(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(small_zip())
     absent = tmp_path / "absent"
     assert sources.fetch("Mine", [str(absent), str(tmp_path / "mine.zip")], folder) == str(tmp_path / "mine.zip")
@@ -118,13 +120,13 @@ def test_the_next_source_is_tried_and_every_failure_is_told(tmp_path: Path, fold
 ALL_NORMAL = b"1\t0.5\t0.5\n1\t0.1\t0.5\n"
 
 
-def test_beats_to_test_on_that_are_all_of_one_class_are_refused(tmp_path: Path, folder: Path) -> None:
+def test_a_test_part_of_one_class_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(zipped({"Mine_TRAIN.tsv": SMALL, "Mine_TEST.tsv": ALL_NORMAL}))
-    told = why_not(tmp_path / "mine.zip", folder)
-    assert "Mine_TEST.tsv: all 2 beats are of class 1; to test, normal and other beats are both needed" in told
+    message = failure(tmp_path / "mine.zip", folder)
+    assert "Mine_TEST.tsv: all 2 beats are of class 1; a test needs normal and other beats" in message
 
 
-def test_normal_beats_alone_will_do_to_train_on(tmp_path: Path, folder: Path) -> None:
+def test_a_training_part_of_one_class_is_accepted(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(zipped({"Mine_TRAIN.tsv": ALL_NORMAL, "Mine_TEST.tsv": SMALL}))
     sources.fetch("Mine", [str(tmp_path / "mine.zip")], folder)
     assert (folder / "Mine_TRAIN.tsv").read_bytes() == ALL_NORMAL
@@ -132,29 +134,29 @@ def test_normal_beats_alone_will_do_to_train_on(tmp_path: Path, folder: Path) ->
 
 def test_other_beats_under_a_published_name_are_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "false.zip").write_bytes(small_zip("ECG5000"))
-    assert "ECG5000_TRAIN is not the published one: SHA-256" in why_not(tmp_path / "false.zip", folder, "ECG5000")
+    assert "ECG5000_TRAIN is not the published file: SHA-256" in failure(tmp_path / "false.zip", folder, "ECG5000")
 
 
 @pytest.mark.parametrize(
-    ("member", "content", "told"),
+    ("member", "content", "message"),
     [
         ("Mine_TEST.tsv", b"1 0.5\n2 0.5 0.5\n", "Mine_TEST.tsv, row 2"),
         ("Mine_TEST.tsv", b"1 0.5 0.5 0.5\n2 0.5 0.5 0.5\n", "TRAIN have 2 samples, those of TEST 3"),
         ("Mine_TRAIN.tsv", b"", "Mine_TRAIN.tsv is empty"),
         ("Mine_TRAIN.tsv", b"1 0.5 NaN\n2 0.5 0.5\n", "Mine_TRAIN.tsv, row 1, column 3"),
-        ("../../etc/cron.d/evil", b"x", "climbs out"),
-        ("/etc/passwd", b"x", "climbs out"),
-        ("..\\evil", b"x", "climbs out"),
-        ("C:\\evil", b"x", "climbs out"),
+        ("../../etc/cron.d/evil", b"x", "leads out of it"),
+        ("/etc/passwd", b"x", "leads out of it"),
+        ("..\\evil", b"x", "leads out of it"),
+        ("C:\\evil", b"x", "leads out of it"),
         ("Mine_TEST.tsv", b"0" * 2**24, "would unpack from"),
     ],
 )
-def test_what_is_wrong_with_an_archive_is_told(
-    tmp_path: Path, folder: Path, member: str, content: bytes, told: str
+def test_the_message_says_what_is_wrong_with_an_archive(
+    tmp_path: Path, folder: Path, member: str, content: bytes, message: str
 ) -> None:
     path = tmp_path / "mine.zip"
     path.write_bytes(zipped({"Mine_TRAIN.tsv": SMALL, "Mine_TEST.tsv": SMALL} | {member: content}))
-    assert told in why_not(path, folder)
+    assert message in failure(path, folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.zip", "raw"]
 
 
@@ -163,28 +165,28 @@ def test_a_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path: Path, folder:
     true = (len(SMALL) + 2**24).to_bytes(4, "little")
     assert bomb.count(true) == 2
     (tmp_path / "bomb.zip").write_bytes(bytes(bomb).replace(true, (100).to_bytes(4, "little")))
-    assert "not a whole zip archive" in why_not(tmp_path / "bomb.zip", folder)
+    assert "not a complete zip archive" in failure(tmp_path / "bomb.zip", folder)
 
 
 @pytest.mark.parametrize("cut", [0, 10, 60, -1, -30])
-def test_half_an_archive_is_refused(tmp_path: Path, folder: Path, cut: int) -> None:
+def test_a_truncated_archive_is_refused(tmp_path: Path, folder: Path, cut: int) -> None:
     (tmp_path / "half.zip").write_bytes(small_zip()[:cut])
-    assert "not a whole zip archive" in why_not(tmp_path / "half.zip", folder)
+    assert "not a complete zip archive" in failure(tmp_path / "half.zip", folder)
 
 
 def test_a_flipped_bit_in_an_archive_is_refused(tmp_path: Path, folder: Path) -> None:
     content = bytearray(zipped({"Mine_TRAIN.tsv": SMALL, "Mine_TEST.tsv": SMALL}, zipfile.ZIP_STORED))
     content[content.index(b"0.25")] ^= 1
     (tmp_path / "bad.zip").write_bytes(content)
-    assert "not a whole zip archive" in why_not(tmp_path / "bad.zip", folder)
+    assert "not a complete zip archive" in failure(tmp_path / "bad.zip", folder)
 
 
 def test_a_download_that_breaks_off_is_refused(serve: Callable[..., str], folder: Path) -> None:
     url = serve(sends(small_zip()[:100], announced=len(small_zip())))
-    assert "broke off" in why_not(url, folder)
+    assert "the download failed: ('Connection broken" in failure(url, folder)
 
 
-def test_a_length_that_is_no_number_is_passed_over(serve: Callable[..., str], folder: Path) -> None:
+def test_a_content_length_that_is_not_a_number_is_ignored(serve: Callable[..., str], folder: Path) -> None:
     content = small_zip()
     url = serve(sends(content, announced=f"{len(content)}, {len(content)}"))
     sources.fetch("Mine", [url], folder)
@@ -193,41 +195,77 @@ def test_a_length_that_is_no_number_is_passed_over(serve: Callable[..., str], fo
 
 def test_a_page_in_place_of_an_archive_is_refused(serve: Callable[..., str], folder: Path) -> None:
     url = serve(sends(b"<html>Please log in to the network</html>"))
-    assert "not a whole zip archive" in why_not(url, folder)
+    assert "not a complete zip archive" in failure(url, folder)
 
 
-def test_a_download_without_end_is_cut(
-    serve: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_download_above_the_limit_is_stopped_while_it_streams(
+    serve: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch, announced: bool
 ) -> None:
+    sent: list[int] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        if announced:
+            request.send_header("Content-Length", str(2**30))
+        request.end_headers()
+        with contextlib.suppress(ConnectionError):
+            sent.extend(request.wfile.write(bytes(2**20)) for _ in range(2**10))
+
     monkeypatch.setattr(sources, "MAX_DOWNLOAD", 2**20)
-    url = serve(sends(bytes(2**21)))
-    assert "larger than 1 MiB" in why_not(url, folder)
+    assert "larger than 1 MiB" in failure(serve(answer), folder)
+    assert sum(sent) < 2**28  # what the sockets buffer, not the whole
 
 
-def test_a_server_that_says_no_is_quoted(serve: Callable[..., str], folder: Path) -> None:
+def test_a_download_leaves_no_file_behind(
+    serve: Callable[..., str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    sources.fetch("Mine", [serve(sends(small_zip()))], folder)
+    failure(serve(sends(b"<html>")), tmp_path / "other")
+    assert not [path for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR") for path in (tmp_path / name).rglob("*")]
+
+
+def test_the_message_contains_the_status_of_the_server(serve: Callable[..., str], folder: Path) -> None:
     url = serve(lambda request: request.send_error(404))
-    assert "the server answered 404 Not Found" in why_not(url, folder)
+    assert "the download failed: 404 Client Error: Not Found" in failure(url, folder)
 
 
-def test_a_server_that_says_nothing_is_given_up(
+def test_a_server_that_sends_nothing_times_out(
     serve: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "READ_TIMEOUT", 0.2)
     url = serve(lambda _: time.sleep(2))
-    assert "sent nothing" in why_not(url, folder)
+    assert "the download failed: Read timed out. (read timeout=0.2)" in failure(url, folder)
 
 
-def test_a_port_where_nobody_listens_and_a_host_that_is_not_there(folder: Path) -> None:
+def test_a_host_that_does_not_accept_connections_times_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 0.2)
+    with socket.socket() as server, contextlib.ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # more than the queue of pending connections takes
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        message = failure(f"http://127.0.0.1:{server.getsockname()[1]}/Mine.zip", folder)
+    assert "the download failed: Connection to 127.0.0.1 timed out. (connect timeout=0.2)" in message
+
+
+def test_a_closed_port_and_an_unknown_host_are_refused(folder: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert "Connection refused" in why_not(f"http://127.0.0.1:{port}/Mine.zip", folder)
-    assert "nowhere.invalid" in why_not("https://nowhere.invalid/Mine.zip", folder)
+    assert "Connection refused" in failure(f"http://127.0.0.1:{port}/Mine.zip", folder)
+    assert "nowhere.invalid" in failure("https://nowhere.invalid/Mine.zip", folder)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[broken/Mine.zip", "https://host:port/Mine.zip"])
-def test_an_address_that_is_none_is_refused(url: str, folder: Path) -> None:
-    assert url in why_not(url, folder)
+def test_an_invalid_address_is_refused(url: str, folder: Path) -> None:
+    assert url in failure(url, folder)
 
 
 @pytest.fixture
@@ -252,25 +290,25 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return hashlib.sha256(wheel).hexdigest()
 
 
-def test_a_pinned_wheel_is_brought_by_the_users_own_pip(index: str, folder: Path) -> None:
+def test_a_pinned_wheel_is_downloaded_by_the_users_own_pip(index: str, folder: Path) -> None:
     sources.fetch("Mine", [f"pip:mine==1.0#sha256={index}"], folder)
     assert (folder / "Mine_TEST.tsv").read_bytes() == SMALL
 
 
 def test_a_wheel_of_another_hash_is_refused(index: str, folder: Path) -> None:
     del index
-    assert "pip could not bring it" in why_not(f"pip:mine==1.0#sha256={'0' * 64}", folder)
+    assert "pip failed" in failure(f"pip:mine==1.0#sha256={'0' * 64}", folder)
 
 
-def test_a_wheel_that_the_index_lacks_is_told(index: str, folder: Path) -> None:
-    assert "No matching distribution" in why_not(f"pip:theirs==1.0#sha256={index}", folder)
+def test_a_wheel_that_the_index_lacks_is_refused(index: str, folder: Path) -> None:
+    assert "No matching distribution" in failure(f"pip:theirs==1.0#sha256={index}", folder)
 
 
 @pytest.mark.parametrize(
     "name", ["pip:mine", "pip:mine==1.0", "pip:mine==1.0#sha256=12", "pip:-r/etc/passwd#sha256=" + "0" * 64]
 )
 def test_a_wheel_without_version_or_hash_is_refused(name: str, folder: Path) -> None:
-    assert "pip:NAME==VERSION#sha256=HASH" in why_not(name, folder)
+    assert "pip:NAME==VERSION#sha256=HASH" in failure(name, folder)
 
 
 def test_canonical_text_is_what_is_written(tmp_path: Path, folder: Path) -> None:

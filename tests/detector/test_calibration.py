@@ -101,7 +101,7 @@ def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "output"),
     [
         ({"threshold": float("nan")}, "threshold is nan"),
         ({"threshold": "high"}, "threshold is 'high'"),
@@ -111,21 +111,21 @@ def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFa
         ({"held_out": [[]]}, "held_out.0 is []"),
         ({"held_out": [[float("inf")]]}, "held_out.0.0 is inf"),
         ({"p_values": [0.5]}, "p_values should have 293 entries"),
-        ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1]}}, "it should be a falling curve"),
-        ({"tail": {"level": 1.0, "excess": [2.0, 1.0], "p": [0.1, 0.05]}}, "it should be a falling curve"),
-        ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1, 0.1]}}, "it should be a falling curve"),
+        ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1]}}, "p should decrease"),
+        ({"tail": {"level": 1.0, "excess": [2.0, 1.0], "p": [0.1, 0.05]}}, "p should decrease"),
+        ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1, 0.1]}}, "p should decrease"),
         ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1, 0.0]}}, "tail.p.1 is 0.0"),
         ({"more": 1}, "more is not a known parameter"),
     ],
 )
 def test_a_calibration_that_does_not_fit_together_is_refused(
-    tmp_path: Path, errors: TrainingErrors, change: dict, told: str
+    tmp_path: Path, errors: TrainingErrors, change: dict, output: str
 ) -> None:
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps(made("conformal", errors).model_dump() | change))
     with pytest.raises(InputError, match=r"calibration\.json") as refused:
         Calibration.load(path)
-    assert told.lower() in str(refused.value).lower()
+    assert output.lower() in str(refused.value).lower()
 
 
 @pytest.mark.parametrize("name", Calibration.model_fields)

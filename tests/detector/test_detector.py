@@ -21,7 +21,7 @@ from ecg.data.training_errors import TrainingErrors
 from ecg.detector import thresholds
 from ecg.detector.calibration import benjamini_hochberg
 from ecg.detector.detector import Detector
-from ecg.detector.model import BLOCK, Model
+from ecg.detector.model import BATCH_SIZE, Model
 from ecg.exceptions import InputError
 from ecg.files import sha256
 from tests.conftest import ROOT, calibrating, write_calibration
@@ -93,10 +93,10 @@ def test_verdicts_can_be_picked(detector: Detector, normal: np.ndarray) -> None:
 
 
 def test_many_beats_are_scored_in_blocks_as_one_by_one(shipped: Path, test: Beats) -> None:
-    detector, beats = Detector.load(shipped), test.samples[: 2 * BLOCK + 3]
+    detector, beats = Detector.load(shipped), test.samples[: 2 * BATCH_SIZE + 3]
     verdicts = detector.score(beats, details=True)
     assert verdicts.score.shape == (len(beats),)
-    for i in (0, BLOCK - 1, BLOCK, len(beats) - 1):
+    for i in (0, BATCH_SIZE - 1, BATCH_SIZE, len(beats) - 1):
         alone = detector.score(beats[i : i + 1], details=True)
         np.testing.assert_allclose(verdicts.score[i], alone.score[0], rtol=1e-5)
         np.testing.assert_allclose(verdicts.step_error[i], alone.step_error[0], rtol=1e-3, atol=1e-6)
@@ -124,7 +124,7 @@ def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) 
 
 
 @pytest.mark.parametrize(
-    ("beats", "told"),
+    ("beats", "printed"),
     [
         (np.zeros(140), r"beats have shape \(140,\); the model takes \(any number, 140\)"),
         (np.zeros((2, 139)), r"shape \(2, 139\)"),
@@ -136,13 +136,13 @@ def test_shapes_are_what_they_are_said_to_be(shipped: Path, normal: np.ndarray) 
         ([[0.0] * 140, [0.0]], "beats must be numbers"),
     ],
 )
-def test_beats_that_are_none_are_refused(shipped: Path, beats: np.ndarray, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_beats_that_are_none_are_refused(shipped: Path, beats: np.ndarray, printed: str) -> None:
+    with pytest.raises(InputError, match=printed):
         Detector.load(shipped).score(beats)
 
 
 @pytest.mark.parametrize("name", ["autoencoder.onnx", "calibration.json"])
-def test_a_missing_file_is_told_with_the_command_that_makes_it(shipped: Path, name: str) -> None:
+def test_a_missing_file_is_reported_with_the_command_that_makes_it(shipped: Path, name: str) -> None:
     (shipped / name).unlink()
     with pytest.raises(InputError, match=rf"{name} is missing; `dvc repro` makes it"):
         Detector.load(shipped)

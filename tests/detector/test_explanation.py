@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.data.beats import Beats
-from ecg.data.datasets import Dataset, known
+from ecg.data.datasets import Dataset, dataset_named
 from ecg.detector.detector import Detector
-from ecg.detector.explanation import Explanation, carrying, contributions, deletion, explain, stretches
+from ecg.detector.explanation import Explanation, deletion_test, error_shares, explain, largest_errors, true_intervals
 from ecg.exceptions import InputError
 
 step_errors = st.lists(st.lists(st.floats(0, 100, width=32), min_size=6, max_size=6), min_size=1, max_size=5).map(
@@ -31,13 +31,13 @@ def test_what_the_steps_contribute_adds_up_to_the_score_exactly(explained: list[
 
 @given(step_errors)
 def test_shares_add_up_to_one(step_error: np.ndarray) -> None:
-    np.testing.assert_allclose(contributions(step_error).sum(axis=1), 1)
+    np.testing.assert_allclose(error_shares(step_error).sum(axis=1), 1)
 
 
 @given(step_errors, st.floats(0.05, 0.95))
 def test_named_steps_are_the_fewest_that_carry_the_share(step_error: np.ndarray, share: float) -> None:
-    named = carrying(step_error, share)
-    for shares, chosen in zip(contributions(step_error), named, strict=True):
+    named = largest_errors(step_error, share)
+    for shares, chosen in zip(error_shares(step_error), named, strict=True):
         assert shares[chosen].sum() >= share - 1e-9
         assert shares[chosen].sum() - shares[chosen].min() < share + 1e-9
         assert shares[chosen].min() >= shares[~chosen].max(initial=0) - 1e-12
@@ -52,23 +52,23 @@ def test_shares_are_each_error_by_its_beats_sum_and_the_errors_stay_as_they_were
         total = error.sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
             expected = np.where(total > 0, error / total, 1 / 6)
-        np.testing.assert_array_equal(contributions(given_error), expected)
-        carrying(given_error, share)
+        np.testing.assert_array_equal(error_shares(given_error), expected)
+        largest_errors(given_error, share)
         np.testing.assert_array_equal(given_error, before)
 
 
 @given(step_errors, st.integers(1, 4))
 def test_steps_are_named_alike_however_many_beats_there_are_at_a_time(step_error: np.ndarray, block: int) -> None:
-    whole = carrying(step_error)
+    whole = largest_errors(step_error)
     with patch("ecg.detector.explanation.BEATS_AT_A_TIME", block):
-        np.testing.assert_array_equal(carrying(step_error), whole)
+        np.testing.assert_array_equal(largest_errors(step_error), whole)
 
 
 def test_naming_steps_takes_little_memory_beside_the_beats() -> None:
     step_error = np.random.default_rng(0).random((50_000, 140), np.float32)  # 28 MB
     tracemalloc.start()
     try:
-        carrying(step_error)
+        largest_errors(step_error)
         assert tracemalloc.get_traced_memory()[1] < 3e7  # bytes
     finally:
         tracemalloc.stop()
@@ -77,7 +77,7 @@ def test_naming_steps_takes_little_memory_beside_the_beats() -> None:
 @given(st.lists(st.booleans(), max_size=30).map(lambda x: np.array(x, bool)))
 def test_stretches_are_where_steps_are_named(named: np.ndarray) -> None:
     back = np.zeros(len(named), bool)
-    found = stretches(named)
+    found = true_intervals(named)
     for start, stop in found:
         assert start < stop
         back[start:stop] = True
@@ -85,22 +85,22 @@ def test_stretches_are_where_steps_are_named(named: np.ndarray) -> None:
     assert all(first[1] < second[0] for first, second in pairwise(found))
 
 
-def test_runs_are_ordered_by_what_they_carry_and_name_their_segments(explained: list[Explanation]) -> None:
+def test_regions_are_ordered_by_what_they_carry_and_name_their_segments(explained: list[Explanation]) -> None:
     for explanation in explained:
-        shares = [run.share for run in explanation.runs]
+        shares = [region.share for region in explanation.regions]
         assert shares == sorted(shares, reverse=True)
         assert 0.5 - 1e-9 <= sum(shares) < 1
-        for run in explanation.runs:
-            inside = explanation.contribution[run.start : run.stop].sum()
-            assert inside == pytest.approx(run.share * explanation.score)
-            assert run.segments
-    told = str(explained[0].runs[0])
-    assert told.startswith(f"samples {explained[0].runs[0].start} to {explained[0].runs[0].stop - 1} (")
-    assert told.endswith("% of the score")
+        for region in explanation.regions:
+            inside = explanation.contribution[region.start : region.stop].sum()
+            assert inside == pytest.approx(region.share * explanation.score)
+            assert region.segments
+    output = str(explained[0].regions[0])
+    assert output.startswith(f"samples {explained[0].regions[0].start} to {explained[0].regions[0].stop - 1} (")
+    assert output.endswith("% of the score")
 
 
 def test_segments_of_ecg5000_cover_a_beat_without_a_gap_and_lie_where_its_waves_do(normal: np.ndarray) -> None:
-    segments = known("ECG5000").segments
+    segments = dataset_named("ECG5000").segments
     assert [start for _, start, _ in segments] == [0, *(stop for _, _, stop in segments[:-1])]
     assert segments[-1][2] == normal.shape[1]
     typical = np.median(normal, axis=0)
@@ -146,7 +146,7 @@ def test_deleting_the_named_steps_lowers_the_score_more_than_deleting_as_many_ra
     for label in (2, 3, 4, 5):
         alarms = verdicts.anomalous & (test.classes == label)
         for seed in range(3):
-            named, random = deletion(detector.model.scores, test.samples[alarms], verdicts.where(alarms), seed)
+            named, random = deletion_test(detector.model.scores, test.samples[alarms], verdicts.where(alarms), seed)
             assert named < 0.75 * random
 
 
@@ -159,9 +159,9 @@ def test_without_normal_beats_there_is_no_neighbour_and_all_else_is_the_same(
 
 
 def test_an_explanation_reads_as_a_verdict_and_the_samples_behind_it(explained: list[Explanation]) -> None:
-    verdict, *runs = str(explained[-1]).split("\n")
+    verdict, *regions = str(explained[-1]).split("\n")
     assert verdict == f"anomalous: score {explained[-1].score:.3g}, p-value {explained[-1].p_value:.3g}"
-    assert runs == [str(run) for run in explained[-1].runs]
+    assert regions == [str(region) for region in explained[-1].regions]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

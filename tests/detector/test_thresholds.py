@@ -200,7 +200,7 @@ def test_what_needs_held_out_errors_says_so(errors: TrainingErrors, method: str)
 
 
 @pytest.mark.parametrize(("n", "alpha", "enough"), [(10, 0.05, 19), (292, 0.001, 999), (2, 0.3, 3)])
-def test_an_alpha_that_n_beats_cannot_reach_is_told_with_the_n_and_the_method_that_can(
+def test_an_alpha_that_n_beats_cannot_reach_is_reported_with_the_n_and_the_method_that_can(
     n: int, alpha: float, enough: int
 ) -> None:
     with pytest.raises(InputError, match=rf"calibrate\.alpha is {alpha}.*; {enough} beats would do.*method 'pot'"):
@@ -220,7 +220,7 @@ def test_so_is_one_that_they_cannot_reach_with_delta(n: int, alpha: float, delta
         calibrated(held_out(list(range(enough - 1))), **settings)
 
 
-def test_a_tail_of_too_few_peaks_is_told_with_the_number_of_beats_that_would_do() -> None:
+def test_a_tail_of_too_few_peaks_is_reported_with_the_number_of_beats_that_would_do() -> None:
     with pytest.raises(InputError, match=r"calibrate\.tail is 0\.1: that is 5 of 50.*; 100 beats would do"):
         calibrated(held_out(list(range(50))), method="pot", tail=0.1)
     calibrated(held_out(list(range(100))), method="pot", tail=0.1)

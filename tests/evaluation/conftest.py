@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ecg.data.beats import Beats
-from ecg.data.datasets import Dataset, known
+from ecg.data.datasets import Dataset, dataset_named
 from ecg.detector.verdicts import Verdicts
 from ecg.evaluation.evaluation import Evaluation
 
@@ -36,7 +36,7 @@ def judged(classes: np.ndarray, score: np.ndarray, threshold: float, dataset: Da
     """Beats of four samples, all of them the score; class 1 is normal."""
     score = np.asarray(score, np.float32)
     return Evaluation(
-        detector=Detector(dataset or known("ECG5000"), SimpleNamespace(threshold=threshold)),
+        detector=Detector(dataset or dataset_named("ECG5000"), SimpleNamespace(threshold=threshold)),
         beats=Beats(np.repeat(score[:, None], 4, 1), np.asarray(classes)),
         normal_class=1,
         verdicts=Verdicts(score, None, score >= threshold, score[:, None]),

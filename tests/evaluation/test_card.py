@@ -52,8 +52,8 @@ def test_it_says_what_the_model_is_for_and_what_not(committed: Params) -> None:
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("conformal", "It raises an alarm at a p-value of at most alpha, 0.05"),
-        ("percentile", "from a score of 0.0521 on. No rate of false alarms is promised"),
+        ("conformal", "A beat raises an alarm if its p-value is at most alpha, 0.05"),
+        ("percentile", "if its score is at least 0.0521. The method promises no false-alarm rate"),
     ],
 )
 def test_it_says_what_the_threshold_means(committed: Params, method: str, said: str) -> None:
@@ -64,4 +64,4 @@ def test_a_dataset_that_nothing_is_known_of_has_a_card_without_its_origin(commit
     text = card(made(committed, "MINE"))
     assert "| class 3 | 2 | 0.5000 |  |" in text
     assert "one patient" not in text
-    assert "It looks at one beat at a time" in text
+    assert "It scores each beat separately" in text

@@ -4,7 +4,7 @@ import pytest
 from ecg.data.beats import Beats
 from ecg.data.datasets import Dataset
 from ecg.detector.detector import Detector
-from ecg.detector.explanation import contributions
+from ecg.detector.explanation import error_shares
 from ecg.evaluation import examples
 from ecg.evaluation.evaluation import Evaluation
 from tests.evaluation.conftest import judged
@@ -80,7 +80,7 @@ def test_a_class_is_shown_with_where_its_scores_come_from_and_beats_from_low_to_
     assert [profile.name for profile in profiles] == ["R-on-T PVC", "PVC", "SP or EB", "unclassified"]
     assert [profile.beats for profile in profiles] == [1590, 86, 175, 22]
     for label, profile in enumerate(profiles, start=2):
-        shares = contributions(every.step_error[test.classes == label])
+        shares = error_shares(every.step_error[test.classes == label])
         np.testing.assert_array_equal(profile.mean, shares.mean(axis=0))
         np.testing.assert_array_equal([profile.low, profile.high], np.quantile(shares, [0.1, 0.9], axis=0))
         levels = [example.step_error.mean() for example in profile.examples]

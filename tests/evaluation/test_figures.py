@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from ecg.data.beats import Beats
-from ecg.data.datasets import known
+from ecg.data.datasets import dataset_named
 from ecg.detector.detector import Detector
 from ecg.evaluation import figures
 from ecg.evaluation.figures import ClassProfile, Example, draw_examples
@@ -37,7 +37,7 @@ def test_one_beat_can_be_drawn_alone(tmp_path: Path) -> None:
 def test_figures_of_explanations_are_the_same_bytes_every_time(
     tmp_path: Path, detector: Detector, test: Beats, normal: np.ndarray
 ) -> None:
-    dataset, beats = known("ECG5000"), test.samples[4000:4003]
+    dataset, beats = dataset_named("ECG5000"), test.samples[4000:4003]
     verdicts = detector.score(beats, details=True)
     explanation = detector.explain(beats, normal)[0]
     examples = [Example(str(i), beats[i], verdicts.reconstruction[i], verdicts.step_error[i]) for i in range(3)]

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, onnx_model: bytes, detector: Detector) -> Path:
     return tmp_path
 
 
-def told(folder: Path, settings: Params) -> Provenance:
+def output(folder: Path, settings: Params) -> Provenance:
     beats = folder / "SOME_TRAIN.tsv"
     beats.write_text("1\t0.5\n")
     counts = {"fit": {"normal": 2}, "test": {"normal": 3, "PVC": 1}}
@@ -35,7 +35,7 @@ def told(folder: Path, settings: Params) -> Provenance:
 
 
 def test_it_comes_back_as_it_was_saved(folder: Path, committed: Params) -> None:
-    saved = told(folder, committed)
+    saved = output(folder, committed)
     saved.save(folder)
     assert Provenance.load(folder) == saved
     assert saved.data == {"SOME_TRAIN.tsv": sha256(b"1\t0.5\n")}
@@ -45,7 +45,7 @@ def test_it_comes_back_as_it_was_saved(folder: Path, committed: Params) -> None:
     assert saved.packages.keys() == set(provenance.PACKAGES)
 
 
-def test_missing_beats_are_told_with_what_makes_them(folder: Path, committed: Params) -> None:
+def test_missing_beats_is_reported_with_what_makes_them(folder: Path, committed: Params) -> None:
     with pytest.raises(InputError, match=r"MY_TRAIN\.tsv is missing; `dvc repro` makes it"):
         Provenance.of(folder, committed, [folder / "MY_TRAIN.tsv"], {}, {}, {})
 
@@ -63,7 +63,7 @@ def test_beats_are_not_read_into_memory_to_be_known_again(folder: Path, committe
 
 
 def test_it_has_the_parameters_that_decide_the_model_and_no_others(folder: Path, committed: Params) -> None:
-    params = told(folder, committed).params
+    params = output(folder, committed).params
     assert params["fetch"] == {"dataset": "ECG5000"}
     assert params["models"] == {"dense": committed.models["dense"]}
     assert params["train"] == committed.train.model_dump()
@@ -73,22 +73,22 @@ def test_it_has_the_parameters_that_decide_the_model_and_no_others(folder: Path,
 def test_parameters_come_back_to_the_last_digit(folder: Path, committed: Params) -> None:
     rate = 1 / 3000
     settings = committed.model_copy(update={"train": committed.train.model_copy(update={"learning_rate": rate})})
-    told(folder, settings).save(folder)
+    output(folder, settings).save(folder)
     assert Provenance.load(folder).params["train"]["learning_rate"] == rate
 
 
 @pytest.mark.parametrize("name", [MODEL, CALIBRATION])
 def test_it_is_refused_beside_another_model(folder: Path, committed: Params, name: str) -> None:
-    told(folder, committed).save(folder)
+    output(folder, committed).save(folder)
     (folder / name).write_bytes(b"another")
-    with pytest.raises(InputError, match=rf"{name} is not the file that .*{PROVENANCE} tells of"):
+    with pytest.raises(InputError, match=rf"{name} is not the file that .*{PROVENANCE} describes"):
         Provenance.load(folder)
 
 
 @pytest.mark.parametrize(
     ("content", "match"), [("{", "is not JSON"), ("{}", "params is missing"), (None, "is missing")]
 )
-def test_a_damaged_file_is_told(folder: Path, content: str | None, match: str) -> None:
+def test_a_damaged_file_is_reported(folder: Path, content: str | None, match: str) -> None:
     if content is not None:
         (folder / PROVENANCE).write_text(content)
     with pytest.raises(InputError, match=match):
@@ -105,12 +105,12 @@ def test_what_is_not_installed_has_no_version() -> None:
 
 
 def test_a_model_outside_git_has_no_commit(folder: Path, committed: Params) -> None:
-    told(folder, committed).save(folder)
+    output(folder, committed).save(folder)
     assert provenance.recorded_by(folder) is None
 
 
 def test_without_git_there_is_no_commit(folder: Path, committed: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    told(folder, committed).save(folder)
+    output(folder, committed).save(folder)
     monkeypatch.setenv("PATH", str(folder))
     assert provenance.recorded_by(folder) is None
 
@@ -125,9 +125,15 @@ def test_info_tells_commit_parameters_data_packages_and_metrics(clone: Path, run
     assert record["beats"]["test"]["R-on-T PVC"] == 1590
     assert "not a medical device" in record["intended_use"]
     assert any("one patient" in limit for limit in record["limits"])
-    told = run(clone, "python", "-m", "ecg", "info")
-    for said in (record["commit"], "train.seed", "0192997dd", f"torch        {provenance.installed('torch')}\n", "auc"):
-        assert said in told
+    output = run(clone, "python", "-m", "ecg", "info")
+    for said in (
+        record["commit"],
+        "train.seed",
+        "0192997dd",
+        f"torch         {provenance.installed('torch')}\n",
+        "auc",
+    ):
+        assert said in output
 
 
 def test_info_ends_without_a_word_where_its_reader_has_enough(clone: Path, run: Run) -> None:
@@ -152,9 +158,9 @@ def test_the_commit_of_a_model_is_the_first_that_tells_of_it(clone: Path, run: R
     assert commit() in [sha for ref, sha in refs.items() if ref.startswith("refs/exps/") and ref.endswith("/wider")]
 
 
-def test_a_folder_without_a_model_is_told_without_a_traceback(clone: Path, run: Run) -> None:
-    told = run(clone, "python", "-m", "ecg", "info", "data", fails=True)
-    assert told == "error: data/provenance.json is missing; `dvc repro` makes it\n"
+def test_a_folder_without_a_model_is_reported_without_a_traceback(clone: Path, run: Run) -> None:
+    output = run(clone, "python", "-m", "ecg", "info", "data", fails=True)
+    assert output == "error: data/provenance.json is missing; `dvc repro` makes it\n"
 
 
 def test_the_model_itself_says_what_made_it(clone: Path) -> None:

@@ -7,7 +7,7 @@ from ecg.detector.detector import Detector
 from ecg.detector.thresholds import LABELLED, METHODS, calibrate
 from ecg.detector.verdicts import Verdicts
 from ecg.evaluation import reliability
-from ecg.evaluation.metrics import Counts
+from ecg.evaluation.metrics import ConfusionMatrix
 from tests.conftest import calibrating
 
 
@@ -31,8 +31,7 @@ def test_the_rate_at_an_alpha_is_that_of_the_alarms_when_calibrated_for_it(
 
 def test_every_method_has_a_curve_and_one_band(errors: TrainingErrors, verdicts: Verdicts) -> None:
     alphas = np.array([0.001, 0.05, 0.2])
-    header, rows = reliability.curves(errors, calibrating(), verdicts, alphas)
-    table = [dict(zip(header, row, strict=True)) for row in rows]
+    table = reliability.curves(errors, calibrating(), verdicts, alphas).to_dict("records")
     assert [row["method"] for row in table] == [m for m in METHODS for _ in alphas]
     for row in table:
         band = row["chance_low"], row["chance_high"]
@@ -41,12 +40,12 @@ def test_every_method_has_a_curve_and_one_band(errors: TrainingErrors, verdicts:
 
 def test_without_held_out_errors_the_percentile_is_left(errors: TrainingErrors, verdicts: Verdicts) -> None:
     fitted = TrainingErrors(errors.fold, errors.fitted, None)
-    _, rows = reliability.curves(fitted, calibrating(), verdicts, np.array([0.05]))
-    assert [row[0] for row in rows] == ["percentile"]
+    assert reliability.curves(fitted, calibrating(), verdicts, np.array([0.05]))["method"].tolist() == ["percentile"]
     anomalous = np.arange(len(verdicts.score)) % 2 == 0
-    _, table = reliability.methods(fitted, calibrating(), verdicts.score, verdicts, anomalous)
-    assert [row[0] for row in table] == [*METHODS, *LABELLED]
-    assert [row[0] for row in table if row[3] == ""] == ["conformal", "conformal_conditional", "pot"]
+    table = reliability.methods(fitted, calibrating(), verdicts.score, verdicts, anomalous)
+    assert table["method"].tolist() == [*METHODS, *LABELLED]
+    missing = table["method"][table["false_positive_rate"].isna()].tolist()
+    assert missing == ["conformal", "conformal_conditional", "pot"]
 
 
 def test_the_methods_are_compared_on_the_same_beats(
@@ -54,13 +53,14 @@ def test_the_methods_are_compared_on_the_same_beats(
 ) -> None:
     anomalous = test.classes != 1
     development = detector.model.scores(train.samples[train.classes != 1])
-    header, rows = reliability.methods(errors, calibrating(), development, verdicts, anomalous)
-    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
-    counts = Counts.of(verdicts.anomalous, anomalous)
-    assert table["conformal"]["f1"] == counts.f1
-    assert table["conformal"]["false_positive_rate"] == counts.false_positive_rate
+    table = reliability.methods(errors, calibrating(), development, verdicts, anomalous)
+    assert list(table) == reliability.METHOD_COLUMNS
+    table = table.set_index("method").to_dict("index")
+    matrix = ConfusionMatrix.of(verdicts.anomalous, anomalous)
+    assert table["conformal"]["f1"] == matrix.f1
+    assert table["conformal"]["false_positive_rate"] == matrix.false_positive_rate
     assert [name for name, row in table.items() if row["uses_labels"]] == ["f1"]
-    assert [name for name, row in table.items() if row["promised_rate"] == ""] == ["f1"]
+    assert [name for name, row in table.items() if np.isnan(row["promised_rate"])] == ["f1"]
     for row in table.values():
         assert row["ci95_low"] < row["false_positive_rate"] < row["ci95_high"]
     assert table["conformal_conditional"]["false_positive_rate"] < table["conformal"]["false_positive_rate"]

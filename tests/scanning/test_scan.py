@@ -1,4 +1,4 @@
-"""Scanning a recording with a detector that was trained on it: alarms, files, warnings, and the command."""
+"""Scanning a recording with a detector that was trained on it: alarms, warnings, files, and the command."""
 
 import csv
 import json
@@ -24,15 +24,18 @@ from ecg.detector import thresholds
 from ecg.detector.detector import Detector
 from ecg.detector.model import Model
 from ecg.exceptions import InputError
+from ecg.files import csv_bytes
 from ecg.params import Params, Recording
 from ecg.recordings import cutting
-from ecg.recordings.classes import matched
-from ecg.recordings.patient import parted
+from ecg.recordings.classes import match_beats
+from ecg.recordings.patient import split_recording
+from ecg.recordings.reading import open_lead
+from ecg.recordings.signals import process_lead
 from ecg.scanning import scan as scanning
 from ecg.scanning import timeline
-from ecg.scanning.display import clock, evenly_spread
+from ecg.scanning.display import format_time, thinned
 from ecg.scanning.records import Scan
-from ecg.scanning.report import table_of_alarms, write
+from ecg.scanning.report import write_report
 from ecg.scanning.scan import scan
 from ecg.training import fitting
 from ecg.training.export import to_onnx
@@ -53,7 +56,7 @@ def learn(committed_for_recordings: Params) -> Learn:
     settings = committed_for_recordings
 
     def learn(recording: Recording) -> tuple[fitting.Fit, np.ndarray]:
-        train = parted(recording).train
+        train = split_recording(recording).train
         normal = train.samples[train.classes == NORMAL].astype(np.float32)
         quick = settings.train.model_copy(update={"epochs": 20})
         build = partial(models.build, "dense", settings.models)
@@ -62,12 +65,12 @@ def learn(committed_for_recordings: Params) -> Learn:
     return learn
 
 
-def facts_of(recording: Recording) -> dict[str, str]:
-    return {"dataset": "mine", "recording": json.dumps(datasets.remembered(recording.model_dump()))}
+def metadata_of(recording: Recording) -> dict[str, str]:
+    return {"dataset": "mine", "recording": json.dumps(datasets.recording_metadata(recording.model_dump()))}
 
 
-def exported(fit: fitting.Fit, normal: np.ndarray, facts: dict[str, str], method: str = "conformal") -> Shipped:
-    content = to_onnx(fit.ensemble, normal, facts)
+def exported(fit: fitting.Fit, normal: np.ndarray, metadata: dict[str, str], method: str = "conformal") -> Shipped:
+    content = to_onnx(fit.ensemble, normal, metadata)
     errors, model = TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error), Model(content)
     return content, Detector(model, thresholds.calibrate(errors, calibrating(method=method), model.sha256))
 
@@ -95,7 +98,7 @@ def learnt(learn: Learn, of_toy: Recording) -> tuple[fitting.Fit, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def shipped(learnt: tuple[fitting.Fit, np.ndarray], of_toy: Recording) -> Shipped:
-    return exported(*learnt, facts_of(of_toy))
+    return exported(*learnt, metadata_of(of_toy))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +114,7 @@ def scanned(own: Detector, folder: Path) -> Scan:
 @pytest.fixture(scope="module")
 def written(scanned: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written") / "new" / "folder"
-    write(scanned, folder)
+    write_report(scanned, folder)
     return folder
 
 
@@ -121,9 +124,9 @@ def saved(samples: np.ndarray, folder: Path, name: str = "other") -> str:
 
 
 def differing(a: Scan, b: Scan) -> float:
-    """The alarms of either scan without one of the other within 150 ms, over the beats of the first."""
-    times = [found.beats.seconds[found.beats.alarms] for found in (a, b)]
-    return (len(times[0]) + len(times[1]) - 2 * (matched(*times) >= 0).sum()) / len(a.beats)
+    """The alarms of both scans without a counterpart within 150 ms, as a share of the beats of the first."""
+    times = [scan.beats.seconds[scan.beats.alarms] for scan in (a, b)]
+    return (len(times[0]) + len(times[1]) - 2 * (match_beats(*times) >= 0).sum()) / len(a.beats)
 
 
 def assert_same(a: Scan, b: Scan) -> None:
@@ -131,44 +134,45 @@ def assert_same(a: Scan, b: Scan) -> None:
         np.testing.assert_array_equal(getattr(a.beats, name), getattr(b.beats, name), name)
 
 
-# What is found.
+# Scores and verdicts.
 
 
 def test_most_wide_beats_are_alarms_and_most_others_are_not(scanned: Scan, toy: np.ndarray) -> None:
     """A ventricular beat is followed by a deep, wide trough.
 
-    Fusions of one with a normal beat have a trough, too, and pass for normal: nobody has annotated them for training.
+    Fusion beats have a trough as well, and count as normal: the training part has no annotations.
     """
     beats = scanned.beats
-    places = (beats.seconds * RATE).astype(int)
-    trough = np.array([toy[place + 40 : place + 110].min() - np.median(toy[place - 100 : place]) for place in places])
+    r_peaks = (beats.seconds * RATE).astype(int)
+    trough = np.array([toy[peak + 40 : peak + 110].min() - np.median(toy[peak - 100 : peak]) for peak in r_peaks])
     ventricular = trough < -0.4
     assert 0.1 < ventricular.mean() < 0.4
     assert beats.anomalous[ventricular].mean() > 2 / 3
     assert beats.anomalous[~ventricular].mean() < 0.12
 
 
-def test_every_beat_has_its_score_threshold_and_verdict(scanned: Scan) -> None:
-    beats, coverage = scanned.beats, scanned.coverage
+def test_every_beat_has_its_score_threshold_and_verdict(scanned: Scan, recording: Recording, folder: Path) -> None:
+    beats, left_out = scanned.beats, scanned.left_out
     np.testing.assert_array_equal(beats.anomalous, beats.score >= beats.threshold)
     assert ((beats.p_value > 0) & (beats.p_value <= 1)).all()
-    assert len(beats) + coverage.left_out_beside + coverage.left_out_at_ends == coverage.peaks
+    with open_lead(str(folder / "toy.npy"), rate=RATE) as lead, process_lead(lead, recording.beats) as processed:
+        assert len(beats) + left_out.in_unusable_signal + left_out.at_the_ends == len(processed.r_peaks)
     assert scanned.recording.duration == 300
 
 
-def test_progress_is_told_up_to_the_whole(own: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecg.recordings.signals.BLOCK", 60)
-    told: list[float] = []
-    scan(own, str(folder / "toy.npy"), rate=RATE, follow=told.append)
-    assert len(told) == 5
-    assert told == sorted(told)
-    assert told[-1] == 1
+def test_progress_is_reported_up_to_the_end(own: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecg.recordings.signals.CHUNK_SECONDS", 60)
+    shares: list[float] = []
+    scan(own, str(folder / "toy.npy"), rate=RATE, on_progress=shares.append)
+    assert len(shares) == 5
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
-def test_the_size_of_a_block_of_beats_does_not_matter(
+def test_the_number_of_beats_in_a_chunk_does_not_matter(
     own: Detector, scanned: Scan, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cutting, "BLOCK", 37)
+    monkeypatch.setattr(cutting, "CHUNK_BEATS", 37)
     again = scan(own, str(folder / "toy.npy"), rate=RATE)
     for name in PER_BEAT:  # sums round differently in the last bit
         np.testing.assert_allclose(getattr(again.beats, name), getattr(scanned.beats, name), rtol=1e-4, err_msg=name)
@@ -182,20 +186,20 @@ def test_a_table_gives_the_alarms_of_the_array(own: Detector, scanned: Scan, fol
 
 
 @pytest.mark.parametrize(("rate", "up", "down"), [(128, 16, 45), (1000, 25, 9)])
-def test_another_rate_gives_the_same_verdicts(
+def test_another_sampling_rate_gives_the_same_verdicts(
     rate: int, up: int, down: int, own: Detector, scanned: Scan, toy: np.ndarray, tmp_path: Path
 ) -> None:
     again = scan(own, saved(resample_poly(toy, up, down), tmp_path), rate=float(rate))
     assert differing(scanned, again) <= 0.02
 
 
-def test_another_rate_raises_the_same_alarms_on_a_record(
+def test_another_sampling_rate_gives_the_same_alarms_on_a_record(
     learn: Learn, recording: Recording, mitdb: Path, tmp_path: Path
 ) -> None:
     """A fiftieth of the alarms may differ, which is less than a fiftieth of the beats."""
     path = str(mitdb / "233")
     settings = recording.model_copy(update={"path": path})
-    _, detector = exported(*learn(settings), facts_of(settings))
+    _, detector = exported(*learn(settings), metadata_of(settings))
     first, samples = scan(detector, path), wfdb.rdrecord(path, channels=[0]).p_signal[:, 0]
     for rate, up, down in ((128, 16, 45), (250, 25, 36), (500, 25, 18), (1000, 25, 9)):
         again = scan(detector, saved(resample_poly(samples, up, down), tmp_path), 0, float(rate))
@@ -204,15 +208,15 @@ def test_another_rate_raises_the_same_alarms_on_a_record(
 
 
 @pytest.mark.parametrize("segmentation", ["rr", "window"])
-def test_a_model_s_way_of_cutting_is_the_scan_s(
+def test_beats_are_cut_as_the_models_training_beats_were(
     segmentation: str, learn: Learn, of_toy: Recording, folder: Path
 ) -> None:
     beats = of_toy.beats.model_copy(update={"segmentation": segmentation, "length": 100})
     other = of_toy.model_copy(update={"beats": beats})
-    _, detector = exported(*learn(other), facts_of(other))
-    found, cut = scan(detector, str(folder / "toy.npy"), rate=RATE).beats, parted(other).cut
-    np.testing.assert_array_equal(found.seconds, cut.seconds)
-    np.testing.assert_allclose(found.score, detector.model.scores(cut.samples), rtol=1e-4)
+    _, detector = exported(*learn(other), metadata_of(other))
+    scanned, expected = scan(detector, str(folder / "toy.npy"), rate=RATE).beats, split_recording(other).beats
+    np.testing.assert_array_equal(scanned.seconds, expected.seconds)
+    np.testing.assert_allclose(scanned.score, detector.model.scores(expected.samples), rtol=1e-4)
 
 
 def test_a_fixed_threshold_is_the_calibrated_one(own: Detector, scanned: Scan, folder: Path) -> None:
@@ -224,7 +228,7 @@ def test_a_fixed_threshold_is_the_calibrated_one(own: Detector, scanned: Scan, f
 
 
 @pytest.mark.parametrize("adaptive", [True, False])
-def test_the_calibrated_alpha_means_as_calibrated(adaptive: bool, own: Detector, folder: Path) -> None:
+def test_the_calibrated_alpha_gives_the_calibrated_threshold(adaptive: bool, own: Detector, folder: Path) -> None:
     as_calibrated, asked_for = (
         scan(own, str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=adaptive)
         for alpha in (None, own.calibration.alpha)
@@ -255,9 +259,9 @@ def test_a_fixed_threshold_at_another_alpha_is_that_of_a_calibration_at_it(
         return Detector(own.model, thresholds.calibrate(errors, settings, own.model.sha256))
 
     other = calibrated("conformal" if method == "percentile" else method, alpha)  # percentiles have no alpha
-    found = scan(calibrated(method, 0.05), str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=False)
-    assert set(found.beats.threshold.tolist()) == {other.calibration.threshold}
-    assert_same(found, scan(other, str(folder / "toy.npy"), rate=RATE, adaptive=False))
+    result = scan(calibrated(method, 0.05), str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=False)
+    assert set(result.beats.threshold.tolist()) == {other.calibration.threshold}
+    assert_same(result, scan(other, str(folder / "toy.npy"), rate=RATE, adaptive=False))
 
 
 def test_a_smaller_alpha_gives_fewer_alarms(own: Detector, folder: Path) -> None:
@@ -279,68 +283,68 @@ def test_an_alpha_out_of_range_is_refused(alpha: float, adaptive: bool, own: Det
 def test_a_model_without_alpha_needs_a_fixed_threshold(
     learnt: tuple[fitting.Fit, np.ndarray], of_toy: Recording, folder: Path
 ) -> None:
-    _, detector = exported(*learnt, facts_of(of_toy), "percentile")
+    _, detector = exported(*learnt, metadata_of(of_toy), "percentile")
     with pytest.raises(InputError, match=r"alpha is None.*--fixed\)"):
         scan(detector, str(folder / "toy.npy"), rate=RATE)
     assert len(scan(detector, str(folder / "toy.npy"), rate=RATE, adaptive=False).beats.alarms)
 
 
-def test_a_model_that_does_not_say_how_beats_are_cut_is_refused(
+def test_a_model_that_does_not_state_how_beats_are_cut_is_refused(
     learnt: tuple[fitting.Fit, np.ndarray], folder: Path
 ) -> None:
     _, stranger = exported(*learnt, {"dataset": "stranger"})
-    with pytest.raises(InputError, match="the model does not say how its beats are cut from a recording"):
+    with pytest.raises(InputError, match="the model does not state how its beats are cut from a recording"):
         scan(stranger, str(folder / "toy.npy"), rate=RATE)
 
 
-def test_a_model_that_says_another_length_than_it_takes_is_refused(
+def test_a_model_that_states_another_length_than_it_takes_is_refused(
     learnt: tuple[fitting.Fit, np.ndarray], of_toy: Recording, folder: Path
 ) -> None:
-    remembered = datasets.remembered(of_toy.model_dump())
-    remembered["beats"]["length"] = 99
-    _, other = exported(*learnt, {"recording": json.dumps(remembered)})
-    with pytest.raises(InputError, match="takes beats of 140 samples, but says 99"):
+    metadata = datasets.recording_metadata(of_toy.model_dump())
+    metadata["beats"]["length"] = 99
+    _, other = exported(*learnt, {"recording": json.dumps(metadata)})
+    with pytest.raises(InputError, match="takes beats of 140 samples, but states 99"):
         scan(other, str(folder / "toy.npy"), rate=RATE)
 
 
 # Warnings.
 
 
-def test_a_recording_of_the_name_that_was_trained_on_is_noted(scanned: Scan) -> None:
-    (told,) = scanned.warnings
-    assert told.startswith("The model was trained on the first 3 minutes of a recording of this name.")
+def test_a_recording_with_the_name_of_the_training_recording_has_a_warning(scanned: Scan) -> None:
+    (warning,) = scanned.warnings
+    assert warning.startswith("The model was trained on the first 3 minutes of a recording of this name.")
 
 
-def test_another_recording_is_warned_of(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
-    told = scan(own, saved(toy, tmp_path), rate=RATE).warnings
-    assert told[0].startswith("The model has seen another patient (mine), not this one")
+def test_another_recording_has_a_warning(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
+    warnings = scan(own, saved(toy, tmp_path), rate=RATE).warnings
+    assert warnings[0].startswith("The model was trained on another patient (mine)")
 
 
-def test_another_heart_is_warned_of_with_the_share_of_alarms(detector: Detector, folder: Path) -> None:
-    found = scan(detector, str(folder / "toy.npy"), rate=RATE, adaptive=False)
-    assert found.warnings[0].startswith("The model has seen another patient (ECG5000)")
-    share = found.beats.anomalous.mean()
+def test_another_heart_has_a_warning_with_the_alarm_rate(detector: Detector, folder: Path) -> None:
+    result = scan(detector, str(folder / "toy.npy"), rate=RATE, adaptive=False)
+    assert result.warnings[0].startswith("The model was trained on another patient (ECG5000)")
+    share = result.beats.anomalous.mean()
     assert share > 0.5
-    assert found.warnings[1] == f"{share:.0%} of the beats raise an alarm: the model does not fit this recording."
+    assert result.warnings[1] == f"{share:.0%} of the beats are alarms: the model does not fit this recording."
 
 
-def test_a_lead_upside_down_gives_the_same_alarms_and_a_warning(
+def test_an_inverted_lead_gives_the_same_alarms_and_a_warning(
     own: Detector, scanned: Scan, toy: np.ndarray, tmp_path: Path
 ) -> None:
-    found = scan(own, saved(-toy, tmp_path, "toy"), rate=RATE)
-    assert any("reach further down than up; it was turned over" in told for told in found.warnings)
-    assert differing(scanned, found) <= 0.01
+    result = scan(own, saved(-toy, tmp_path, "toy"), rate=RATE)
+    assert any("the lead was inverted" in warning for warning in result.warnings)
+    assert differing(scanned, result) <= 0.01
 
 
-def test_lost_parts_are_warned_of_and_hold_no_alarm(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
-    lost = toy.copy()
-    lost[36_000:54_000] = np.nan  # 100 s to 150 s
-    found = scan(own, saved(lost, tmp_path, "toy"), rate=RATE)
-    assert any(told == "17% of the recording is no ECG and was not scanned." for told in found.warnings)
-    assert not ((found.beats.seconds > 99.9) & (found.beats.seconds < 150.1)).any()
-    assert found.facts()["seconds_without_ecg"] == {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0}
-    assert found.facts()["left_out"]["beside_what_is_no_ecg"] >= 1
-    assert np.isnan(found.minutes().heart_rate[2]) == (found.minutes().beats[2] == 0)
+def test_unusable_signal_has_a_warning_and_no_alarms(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
+    damaged = toy.copy()
+    damaged[36_000:54_000] = np.nan  # 100 s to 150 s
+    result = scan(own, saved(damaged, tmp_path, "toy"), rate=RATE)
+    assert "17% of the recording is missing, flat or clipped signal and was not scanned." in result.warnings
+    assert not ((result.beats.seconds > 99.9) & (result.beats.seconds < 150.1)).any()
+    assert result.summary()["seconds_without_ecg"] == {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0}
+    assert result.summary()["left_out"]["in_unusable_signal"] >= 1
+    assert np.isnan(result.per_minute()["heart_rate"][2]) == (result.per_minute()["beats"][2] == 0)
 
 
 # Files.
@@ -351,7 +355,7 @@ def test_the_files_are_written_and_nothing_else(written: Path) -> None:
     assert sorted(path.name for path in written.iterdir()) == names
 
 
-def test_alarms_and_beats_are_tabled_with_their_times(written: Path, scanned: Scan) -> None:
+def test_the_tables_have_the_alarms_and_the_beats_with_their_times(written: Path, scanned: Scan) -> None:
     alarms, beats = (
         list(csv.DictReader((written / f"{name}.csv").read_text().splitlines())) for name in ("alarms", "beats")
     )
@@ -359,8 +363,9 @@ def test_alarms_and_beats_are_tabled_with_their_times(written: Path, scanned: Sc
     assert [row for row in beats if row["anomalous"] == "True"] == alarms
     seconds = scanned.beats.seconds[scanned.beats.alarms]
     np.testing.assert_allclose([float(row["seconds"]) for row in alarms], seconds, atol=1e-3)
-    assert all(row["time"] == clock(float(row["seconds"])) for row in beats)
-    assert (written / "alarms.csv").read_bytes() == table_of_alarms(scanned)
+    assert all(row["time"] == format_time(float(row["seconds"])) for row in beats)
+    table = scanned.beats.table()
+    assert (written / "alarms.csv").read_bytes() == csv_bytes(table[table["anomalous"]])
 
 
 def test_the_wfdb_annotations_are_the_alarms(written: Path, scanned: Scan) -> None:
@@ -371,48 +376,48 @@ def test_the_wfdb_annotations_are_the_alarms(written: Path, scanned: Scan) -> No
     assert all(note.startswith("alarm, p ") for note in notes.aux_note)
 
 
-def test_the_timeline_is_a_picture(written: Path) -> None:
+def test_the_timeline_is_a_png_file(written: Path) -> None:
     assert (written / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_facts_are_written_and_agree_with_the_beats(written: Path, scanned: Scan) -> None:
-    facts = json.loads((written / "scan.json").read_text())
-    assert facts.keys() == scanned.facts().keys()
-    assert facts["beats"] == len(scanned.beats)
-    assert facts["alarms"] == scanned.beats.anomalous.sum()
-    assert facts["alarm_rate"] == pytest.approx(scanned.beats.anomalous.mean(), abs=1e-6)
-    assert facts["alarms_per_hour"] == 12 * facts["alarms"]
-    assert facts["heart_rate"] == pytest.approx(105, abs=3)
-    minutes = scanned.minutes()
-    assert minutes.alarms.sum() == facts["alarms"]
-    assert minutes.beats.sum() == facts["beats"]
+def test_the_summary_is_written_and_agrees_with_the_beats(written: Path, scanned: Scan) -> None:
+    summary = json.loads((written / "scan.json").read_text())
+    assert summary.keys() == scanned.summary().keys()
+    assert summary["beats"] == len(scanned.beats)
+    assert summary["alarms"] == scanned.beats.anomalous.sum()
+    assert summary["alarm_rate"] == pytest.approx(scanned.beats.anomalous.mean(), abs=1e-6)
+    assert summary["alarms_per_hour"] == 12 * summary["alarms"]
+    assert summary["heart_rate"] == pytest.approx(105, abs=3)
+    minutes = scanned.per_minute()
+    assert minutes["alarms"].sum() == summary["alarms"]
+    assert minutes["beats"].sum() == summary["beats"]
 
 
-def test_the_strips_show_the_largest_alarms_with_the_beats_beside(scanned: Scan) -> None:
+def test_the_strips_show_the_largest_alarms_with_the_beats_next_to_them(scanned: Scan) -> None:
     beats = scanned.beats
     height = beats.score / beats.threshold
-    shown = [strip.beat for strip in scanned.strips]
-    assert shown == sorted(np.argsort(-np.where(beats.anomalous, height, 0))[: scanning.STRIPS].tolist())
+    alarms = [strip.beat for strip in scanned.strips]
+    assert alarms == sorted(np.argsort(-np.where(beats.anomalous, height, 0))[: scanning.STRIPS].tolist())
     for strip in scanned.strips:
-        at = beats.seconds[strip.beat]
-        assert strip.seconds[0] <= at - beats.rr_before[strip.beat]
-        assert strip.seconds[-1] >= at + beats.rr_after[strip.beat]
+        r_peak = beats.seconds[strip.beat]
+        assert strip.seconds[0] <= r_peak - beats.rr_before[strip.beat]
+        assert strip.seconds[-1] >= r_peak + beats.rr_after[strip.beat]
         assert len(strip.seconds) == len(strip.samples)
 
 
-def test_files_that_cannot_all_be_written_leave_those_of_before(
+def test_if_a_file_cannot_be_written_earlier_files_stay(
     scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "alarms.csv").write_text("of before")
+    (tmp_path / "alarms.csv").write_text("earlier")
 
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(timeline, "draw", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        write(scanned, tmp_path)
+        write_report(scanned, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["alarms.csv"]
-    assert (tmp_path / "alarms.csv").read_text() == "of before"
+    assert (tmp_path / "alarms.csv").read_text() == "earlier"
 
 
 def without_alarms(scanned: Scan) -> Scan:
@@ -420,12 +425,12 @@ def without_alarms(scanned: Scan) -> Scan:
     return replace(scanned, beats=beats, strips=[])
 
 
-def test_without_alarms_no_annotations_of_an_earlier_scan_are_left(
+def test_without_alarms_the_annotations_of_an_earlier_scan_are_removed(
     scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, "draw", lambda path, _: path.touch())
-    (tmp_path / "toy.alarm").write_bytes(b"of before")
-    write(without_alarms(scanned), tmp_path)
+    (tmp_path / "toy.alarm").write_bytes(b"earlier")
+    write_report(without_alarms(scanned), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alarms.csv", "beats.csv", "scan.json", "timeline.png"]
 
 
@@ -435,11 +440,11 @@ def test_a_scan_without_alarms_is_drawn(scanned: Scan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("most", "drawn"), [(200, 200), (10_000, None)])
-def test_the_timeline_draws_no_more_beats_than_it_says_and_every_alarm(
+def test_the_timeline_draws_a_limited_number_of_beats_and_every_alarm(
     most: int, drawn: int | None, scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Figure] = []
-    monkeypatch.setattr(timeline, "POINTS", most)
+    monkeypatch.setattr(timeline, "MAX_BEATS", most)
     monkeypatch.setattr(timeline, "save", lambda figure, _: figures.append(figure))
     timeline.draw(tmp_path / "timeline.png", scanned)
     calm, alarms, threshold = (line.get_xdata() for line in figures[0].axes[2].lines)
@@ -452,13 +457,13 @@ def test_the_timeline_draws_no_more_beats_than_it_says_and_every_alarm(
 
 
 @pytest.mark.parametrize("most", [2, 7, 99, 100, 101])
-def test_places_are_spread_evenly_and_are_no_more_than_asked_for(most: int) -> None:
-    places = np.arange(100) * 3
-    spread = evenly_spread(places, most)
-    assert len(spread) == min(most, 100)
-    assert set(spread) <= set(places)
-    assert (spread[0], spread[-1]) == (places[0], places[-1])
-    assert np.ptp(np.diff(spread)) <= 3  # of a place
+def test_thinned_indices_are_evenly_spaced_and_no_more_than_asked_for(most: int) -> None:
+    indices = np.arange(100) * 3
+    thin = thinned(indices, most)
+    assert len(thin) == min(most, 100)
+    assert set(thin) <= set(indices)
+    assert (thin[0], thin[-1]) == (indices[0], indices[-1])
+    assert np.ptp(np.diff(thin)) <= 3  # one index
 
 
 @pytest.mark.parametrize(
@@ -469,7 +474,7 @@ def test_places_are_spread_evenly_and_are_no_more_than_asked_for(most: int) -> N
         ("wfdb", "write", "writing annotations"),
     ],
 )
-def test_what_is_not_installed_is_named_with_its_extra(
+def test_a_missing_package_is_named_with_its_extra(
     missing: str, does: str, purpose: str, own: Detector, scanned: Scan, folder: Path, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -477,14 +482,14 @@ def test_what_is_not_installed_is_named_with_its_extra(
         patch.delitem(sys.modules, "ecg.scanning.timeline", raising=False)
         patch.delitem(sys.modules, "ecg.evaluation.drawing", raising=False)
         with pytest.raises(InputError, match=rf"^{purpose} needs {missing}: pip install 'ecg-anomaly-detector\[rec"):
-            scan(own, str(folder / "toy.npy"), rate=RATE) if does == "scan" else write(scanned, tmp_path / "new")
+            scan(own, str(folder / "toy.npy"), rate=RATE) if does == "scan" else write_report(scanned, tmp_path / "new")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0:00:00.0"), (59.96, "0:01:00.0"), (3661.25, "1:01:01.2"), (90_000, "25:00:00.0")]
+    ("seconds", "expected"), [(0, "0:00:00.0"), (59.96, "0:01:00.0"), (3661.25, "1:01:01.2"), (90_000, "25:00:00.0")]
 )
-def test_times_are_told_as_on_a_clock(seconds: float, told: str) -> None:
-    assert clock(seconds) == told
+def test_times_have_hours_minutes_and_seconds(seconds: float, expected: str) -> None:
+    assert format_time(seconds) == expected
 
 
 # The command.
@@ -495,10 +500,10 @@ Ecg = Callable[..., subprocess.CompletedProcess[bytes]]
 @pytest.fixture
 def ecg(shipped: Shipped, folder: Path) -> Ecg:
     """Scan in the folder of the recording, from anywhere but the repository."""
-    place, (content, detector) = folder / "models", shipped
-    place.mkdir(exist_ok=True)
-    (place / "autoencoder.onnx").write_bytes(content)
-    detector.calibration.save(place / "calibration.json")
+    models, (content, detector) = folder / "models", shipped
+    models.mkdir(exist_ok=True)
+    (models / "autoencoder.onnx").write_bytes(content)
+    detector.calibration.save(models / "calibration.json")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -513,38 +518,38 @@ def ecg(shipped: Shipped, folder: Path) -> Ecg:
 
 
 def test_the_command_scans_a_table_and_writes_a_folder(ecg: Ecg, folder: Path) -> None:
-    done = ecg("toy.csv", "--rate", 360, "-o", "found", "--json")
+    done = ecg("toy.csv", "--rate", 360, "-o", "report", "--json")
     assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
-    assert facts["recording"] == "toy"
-    assert facts["alarms"] > 50
-    written = sorted(path.name for path in (folder / "found").iterdir())
+    summary = json.loads(done.stdout)
+    assert summary["recording"] == "toy"
+    assert summary["alarms"] > 50
+    written = sorted(path.name for path in (folder / "report").iterdir())
     assert written == ["alarms.csv", "beats.csv", "scan.json", "timeline.png", "toy.alarm"]
-    assert done.stderr.decode().splitlines() == [f"wrote found/{name}" for name in written]
+    assert done.stderr.decode().splitlines() == [f"wrote report/{name}" for name in written]
 
 
-def test_the_command_tells_people_what_it_found(ecg: Ecg) -> None:
+def test_the_command_prints_a_summary(ecg: Ecg) -> None:
     done = ecg("timed.csv", "--lead", "mlii", "--fixed", "--alpha", "0.1")
     assert done.returncode == 0, done.stderr
-    told = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines()[:-1])
-    assert told["lead"] == "MLII"
-    assert told["adaptive_threshold"] == "False"
-    assert int(told["beats"]) > 490
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines()[:-1])
+    assert printed["lead"] == "MLII"
+    assert printed["adaptive_threshold"] == "False"
+    assert int(printed["beats"]) > 490
     assert "furthest above the threshold" in done.stdout.decode()
-    assert done.stderr.startswith(b"warning: The model has seen another patient (mine)")
+    assert done.stderr.startswith(b"warning: The model was trained on another patient (mine)")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["toy.csv"], "toy.csv does not say its rate"),
+        (["toy.csv"], "toy.csv does not state its sampling rate"),
         (["absent", "-o", "new"], "there is no file absent, nor absent.hea"),
     ],
 )
-def test_a_mistake_is_one_message_and_status_1(ecg: Ecg, folder: Path, arguments: list[str], told: str) -> None:
+def test_an_error_is_one_message_and_status_1(ecg: Ecg, folder: Path, arguments: list[str], message: str) -> None:
     done = ecg(*arguments)
     assert done.returncode == 1
     assert done.stdout == b""
-    assert done.stderr.decode().startswith(f"error: {told}")
+    assert done.stderr.decode().startswith(f"error: {message}")
     assert done.stderr.count(b"\n") == 1
     assert not (folder / "new").exists()

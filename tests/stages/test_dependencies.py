@@ -110,9 +110,9 @@ def test_one_changed_sample_of_a_recording_runs_fetch_again(
     committed = yaml.safe_load((clone / "params.yaml").read_text())["fetch"]["recording"]
     recording = committed | {"path": "mine.npy", "rate": 360.0, "minutes": 3.0}
     use_own(clone, folder, source="recording", recording=recording)
-    told = run(clone, "dvc", "repro", "fetch")
-    assert ran(told) == ["fetch"]
-    (settings,) = [line for line in told.splitlines() if "(params.yaml, recording.overrides)" in line]
+    printed = run(clone, "dvc", "repro", "fetch")
+    assert ran(printed) == ["fetch"]
+    (settings,) = [line for line in printed.splitlines() if "(params.yaml, recording.overrides)" in line]
     assert all(value in settings for value in ("preprocess.scaling none", "train.warp 0.0", "models.dense.latent 16"))
     assert "fetch" not in changed(clone)
     before = (clone / "data" / "raw" / "mine_TRAIN.tsv").read_bytes()
@@ -138,11 +138,13 @@ def test_a_file_that_dvc_would_not_watch_is_refused_with_the_remedy(
     committed: Params, source: str, tmp_path: Path
 ) -> None:
     place = (tmp_path / source).resolve().parent
-    told = re.escape(f"params.yaml: {source} is not in fetch.folder, {tmp_path}: DVC would not notice when it changes")
+    printed = re.escape(
+        f"params.yaml: {source} is not in fetch.folder, {tmp_path}: DVC would not notice when it changes"
+    )
     own = {"dataset": "mine", "folder": str(tmp_path)}
     recording = committed.fetch.recording.model_copy(update={"path": source})
     for bring, of in ((fetch.from_archive, {"sources": [source]}), (fetch.from_recording, {"recording": recording})):
-        with pytest.raises(InputError, match=f"^{told}; set fetch.folder to {place}$"):
+        with pytest.raises(InputError, match=f"^{printed}; set fetch.folder to {place}$"):
             bring(committed.fetch.model_copy(update=own | of))
 
 
@@ -150,7 +152,7 @@ def test_a_file_that_dvc_would_not_watch_is_refused_with_the_remedy(
 def test_what_is_taken_lies_in_the_folder_that_dvc_watches(parts: list[str]) -> None:
     folder = Path("/watched/folder")
     try:
-        place = Path(sources.located("/".join(parts), folder))
+        place = Path(sources.resolve("/".join(parts), folder))
     except InputError:
         assert not (folder / "/".join(parts)).resolve().is_relative_to(folder)
     else:

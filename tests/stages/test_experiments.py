@@ -36,10 +36,10 @@ def start_workers(clone: Path, environment: dict[str, str], jobs: int) -> None:
 def wait_for(clone: Path, run: Run, condition: str, seconds: float = 240) -> str:
     """What `dvc queue status` says once none of its lines contains `condition`."""
     end = time.monotonic() + seconds
-    while condition in (told := run(clone, "dvc", "queue", "status")):
-        assert time.monotonic() < end, told
+    while condition in (output := run(clone, "dvc", "queue", "status")):
+        assert time.monotonic() < end, output
         time.sleep(2)
-    return told
+    return output
 
 
 def shown(clone: Path, run: Run, *options: str) -> list[dict[str, str]]:
@@ -54,8 +54,8 @@ def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_works
     run(queue, "dvc", "exp", "run", "--queue", *grid, *SHORT)
     start_workers(queue, environment, 2)
     wait_for(queue, run, "Queued")
-    told = wait_for(queue, run, "Running")
-    assert told.count("Success") == 4, told
+    output = wait_for(queue, run, "Running")
+    assert output.count("Success") == 4, output
     table = [row for row in shown(queue, run, "--precision", "9") if row["typ"].startswith("branch")]
     assert sorted((row["train.model"], row["train.seed"]) for row in table) == [(m, s) for m in MODELS for s in "01"]
     assert {row["train.epochs"] for row in table} == {"1"}
@@ -89,8 +89,8 @@ def test_the_table_has_the_figures_that_matter_and_the_parameters_that_differ(qu
     run(queue, "dvc", "exp", "run", "-S", "calibrate.alpha=0.1", "--name", "wide")
     recipe = run(queue, "make", "--dry-run", "experiments").splitlines()
     (command,) = [line for line in recipe if line.startswith("dvc exp show ")]
-    told = run(queue, *shlex.split(command), "--md")
-    header = [cell.strip() for cell in told.splitlines()[0].strip("|").split("|")]
+    output = run(queue, *shlex.split(command), "--md")
+    header = [cell.strip() for cell in output.splitlines()[0].strip("|").split("|")]
     assert header == ["Experiment", "f1", "false_positive_rate", "calibrate.alpha"]
 
 
@@ -114,8 +114,8 @@ def test_an_experiment_is_followed_while_it_runs(clone: Path, run: Run, environm
 
 def test_an_experiment_is_compared_applied_branched_and_saved(queue: Path, run: Run) -> None:
     before = metrics_in(queue, "evaluate")
-    told = run(queue, "dvc", "exp", "run", "--temp", "--name", "wide", "-S", "calibrate.alpha=0.1")
-    assert "train" not in ran(told)
+    output = run(queue, "dvc", "exp", "run", "--temp", "--name", "wide", "-S", "calibrate.alpha=0.1")
+    assert "train" not in ran(output)
     assert run(queue, "git", "status", "--porcelain") == ""
     assert metrics_in(queue, "evaluate") == before
 

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 from benchmarks.interruptions import differences
-from benchmarks.verify import EVERYWHERE
+from benchmarks.verify import OTHERS
 from tests.conftest import ROOT, Run, set_param
 
 
 def test_verify_names_each_file_that_comes_out_otherwise(clone: Path, run: Run) -> None:
     set_param(clone, "train", "seed", 1)
     run(clone, "git", "commit", "--quiet", "--all", "--message", "Another seed, and the old dvc.lock")
-    told = run(clone, "python", "-m", "benchmarks.verify", fails=True)
-    differing = told[told.index(" differ\n") :].split()[1:]
+    output = run(clone, "python", "-m", "benchmarks.verify", fails=True)
+    differing = output[output.index(" differ\n") :].split()[1:]
     assert {"dvc.lock", "models/autoencoder.onnx", "models/calibration.json", "metrics/evaluate.json"} <= set(differing)
     assert not any(path.startswith("data/") for path in differing)
 
@@ -20,9 +20,9 @@ def test_verify_names_each_file_that_comes_out_otherwise(clone: Path, run: Run) 
 def test_conditions_set_otherwise_what_training_sets_itself(run: Run) -> None:
     code = "import os; before = dict(os.environ); import ecg.training; import json; print(json.dumps({n: v for n, v in "
     code += "os.environ.items() if before.get(n) != v}))"
-    unset = {name: "" for condition in EVERYWHERE for name in condition.variables if name != "PYTHONHASHSEED"}
+    unset = {name: "" for condition in OTHERS for name in condition.variables if name != "PYTHONHASHSEED"}
     own = json.loads(run(ROOT, "python", "-c", code, **unset))
-    tried = [(name, value) for condition in EVERYWHERE for name, value in condition.variables.items() if name in own]
+    tried = [(name, value) for condition in OTHERS for name, value in condition.variables.items() if name in own]
     assert {"ATEN_CPU_CAPABILITY", "MKL_CBWR"} <= {name for name, _ in tried}
     assert all(own[name] != value for name, value in tried)
     for name, value in tried:
@@ -42,7 +42,7 @@ def test_files_that_are_stale_half_or_left_over_are_found(clone: Path) -> None:
     (clone / "plots" / "alarm.png").unlink()
     assert differences(clone) == [
         "git says  D plots/alarm.png",
-        "models/errors.csv is not what dvc.lock says",
+        "models/errors.csv does not have the hash in dvc.lock",
         "plots/alarm.png is missing",
         "data/raw/.ECG5000_TEST.tsv.x.partial is left over",
     ]

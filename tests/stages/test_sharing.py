@@ -49,8 +49,8 @@ def test_revisions_are_compared_without_cache_and_remote(clone: Path, run: Run, 
         assert "auc" not in metrics
         params = json.loads(run(stranger, "dvc", "params", "diff", "work", new, "--json"))["params.yaml"]
         assert params == {"calibrate.alpha": {"old": 0.05, "new": alpha, "diff": pytest.approx(alpha - 0.05)}}
-        told = run(stranger, "dvc", "plots", "diff", "work", new, "--out", tmp_path / new)
-        assert "failed" not in told
+        output = run(stranger, "dvc", "plots", "diff", "work", new, "--out", tmp_path / new)
+        assert "failed" not in output
         page = (tmp_path / new / "index.html").read_text()
         assert page.count("<img") >= 4
     assert not (stranger / "models").exists()

@@ -46,8 +46,8 @@ def test_what_a_killed_stage_left_half_written_is_removed(clone: Path, run: Run)
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_elsewhere_than_in_the_root_a_stage_says_so_and_makes_nothing(stage: str, run: Run, tmp_path: Path) -> None:
-    told = run(tmp_path, "python", "-m", f"stages.{stage}", fails=True, PYTHONPATH=str(ROOT))
-    assert told == f"error: {tmp_path} is not the root of the repository: run the stages from there\n"
+    output = run(tmp_path, "python", "-m", f"stages.{stage}", fails=True, PYTHONPATH=str(ROOT))
+    assert output == f"error: {tmp_path} is not the root of the repository: run the stages from there\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -105,8 +105,8 @@ def test_a_pair_that_cannot_be_written_whole_leaves_the_old_pair(
         (clone / "data" / "raw" / f"ECG5000_{part}.tsv").unlink()  # it may be a link into DVC's cache
         (clone / "data" / "raw" / f"ECG5000_{part}.tsv").write_text("good and old\n")
     before = files(clone / "data" / "raw")
-    told = limited(clone, "fetch", environment, 1_000_000)
-    assert told == "error: [Errno 27] File too large: 'data/raw/ECG5000_TEST.tsv'\n"
+    output = limited(clone, "fetch", environment, 1_000_000)
+    assert output == "error: [Errno 27] File too large: 'data/raw/ECG5000_TEST.tsv'\n"
     assert files(clone / "data" / "raw") == before
 
 
@@ -114,12 +114,12 @@ def test_a_file_for_which_there_is_no_room_is_named_and_the_old_one_stays(
     clone: Path, environment: dict[str, str]
 ) -> None:
     before = files(clone / "data" / "processed")
-    told = limited(clone, "preprocess", environment, 1_000_000)
-    assert told == "error: [Errno 27] File too large: 'data/processed/test.npz'\n"
+    output = limited(clone, "preprocess", environment, 1_000_000)
+    assert output == "error: [Errno 27] File too large: 'data/processed/test.npz'\n"
     assert files(clone / "data" / "processed") == before
 
 
-def test_a_read_only_folder_is_told(clone: Path, environment: dict[str, str]) -> None:
+def test_a_read_only_folder_is_reported(clone: Path, environment: dict[str, str]) -> None:
     """Root may write anywhere but on a file system that is mounted read-only."""
     before = files(clone / "data" / "raw")
     stage, folder = [sys.executable, "-m", "stages.fetch"], clone / "data" / "raw"

@@ -1,0 +1,241 @@
+"""The commands that read beats, recordings or a model, and print what they find."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+import typer
+
+from ecg.exceptions import InputError, needed_for
+
+if TYPE_CHECKING:
+    from ecg.scanning.records import Scan
+
+STANDARD = Path("-")  # standard input or output
+MODELS = Path("models")
+
+Models = Annotated[Path, typer.Option(help="Folder of the model.")]
+Alpha = Annotated[
+    float | None, typer.Option(help="Accepted false-alarm rate among normal beats.", show_default="as calibrated")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def score(
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, NPY or Parquet file; - for standard input.")] = STANDARD,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="CSV, JSON lines or Parquet file; - for standard output.")
+    ] = STANDARD,
+    input_format: Annotated[
+        Literal["csv", "tsv", "npy", "parquet"] | None,
+        typer.Option("--from", help="Format of the table.", show_default="from the file name; csv for standard input"),
+    ] = None,
+    output_format: Annotated[
+        Literal["csv", "jsonl", "parquet"] | None,
+        typer.Option("--to", help="Format of the output.", show_default="from the file name; csv for standard output"),
+    ] = None,
+    alpha: Alpha = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor a summary.")] = False,
+    models: Models = MODELS,
+) -> None:
+    """Score every beat of a table.
+
+    The last columns of the table are the samples of a beat. One column may stand before them, a class or a name; it is
+    copied to the output.
+    """
+    from ecg.detector.batch import score_table
+    from ecg.detector.detector import Detector
+    from ecg.detector.tables import OUTPUTS, BeatTable, format_of
+
+    detector = Detector.load(models)
+    if table == STANDARD:
+        beats = BeatTable(sys.stdin.buffer, input_format or "csv", "standard input")
+    else:
+        beats = BeatTable.open(table, input_format)
+    with beats.file:
+        to = output_format or ("csv" if output == STANDARD else format_of(output, OUTPUTS))
+        start = time.perf_counter()
+        with _open_output(output) as file, _beat_progress(quiet) as on_progress:
+            tally = score_table(detector, beats, file, to, alpha, on_progress)
+    if not quiet:
+        rate = tally.beats / (time.perf_counter() - start)
+        print(f"{tally.beats:,} beats, {tally.alarms:,} anomalous; {rate:,.0f} beats/s", file=sys.stderr)
+
+
+@contextmanager
+def _open_output(path: Path) -> Iterator[BinaryIO]:
+    """Open standard output, a device, a pipe, or a file that appears only when it is complete."""
+    from ecg.files import replacing
+
+    if path == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        device = path.exists() and not path.is_file()
+        with path.open("wb") if device else replacing(path) as file:
+            yield file
+
+
+@contextmanager
+def _beat_progress(quiet: bool) -> Iterator[Callable[[int, float | None], None]]:
+    """Show a progress bar if standard error is a terminal; update it by the number of beats and their share of all."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" beats", unit_scale=True, disable=True if quiet else None, file=sys.stderr) as bar:
+
+        def on_progress(beats: int, share: float | None) -> None:
+            bar.total = round(beats / share) if share else None
+            bar.update(beats - bar.n)
+
+        yield on_progress
+
+
+def explain(
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, NPY or Parquet file, or NPZ file of the pipeline.")],
+    beat: Annotated[int, typer.Option(help="Row of the beat, counted from 0.")] = 0,
+    normal: Annotated[
+        Path | None, typer.Option(help="Table of normal beats; the figure shows the nearest of them.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file for a figure.")] = None,
+    models: Models = MODELS,
+) -> None:
+    """Explain the score of one beat.
+
+    Prints the verdict and the samples that contribute most to the score. The figure shows the beat, its reconstruction
+    and the contribution of each sample.
+    """
+    from ecg.detector import tables
+    from ecg.detector.detector import Detector
+
+    if output is not None and output.suffix != ".png":
+        raise InputError(f"{output}: the name of a figure should end in .png")
+    detector = Detector.load(models)
+    beats = tables.read(table, detector.length)
+    if not 0 <= beat < len(beats):
+        raise InputError(f"{table} has the beats 0 to {len(beats) - 1}, not {beat}")
+    (explanation,) = detector.explain(beats[[beat]], normal)
+    print(explanation)
+    if output is not None:
+        with needed_for("drawing", "recordings"):
+            from ecg.evaluation.figures import draw_explanation
+        draw_explanation(output, f"{table.name}, beat {beat}", explanation, detector.dataset.segments)
+
+
+def scan(
+    recording: Annotated[
+        str, typer.Argument(help="WFDB record, EDF, CSV or NPY file, or physionet:DATABASE/RECORD.", show_default=False)
+    ],
+    lead: Annotated[
+        str | None,
+        typer.Option(help="Name of the lead, or its number from 0.", show_default="the model's, or the first"),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Sampling rate in Hz, for files that do not contain it.", show_default=False)
+    ] = None,
+    alpha: Alpha = None,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Keep the threshold fixed; do not adapt it to slow change.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for alarms, timeline and WFDB annotations.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
+    models: Models = MODELS,
+) -> None:
+    """Find the alarms in a recording.
+
+    The recording is cut into beats in the same way as the one that the model was trained on; the beats are scored in
+    the order of time.
+    """
+    from tqdm import tqdm
+
+    from ecg.detector.detector import Detector
+
+    detector = Detector.load(models)
+    with needed_for("reading recordings", "recordings"):
+        from ecg.scanning.report import write_report
+        from ecg.scanning.scan import scan as scan_recording
+    bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
+        scanned = scan_recording(
+            detector,
+            recording,
+            lead,
+            rate,
+            alpha,
+            adaptive=not fixed,
+            on_progress=lambda share: bar.update(share - bar.n),
+        )
+    if output is not None:
+        for path in write_report(scanned, output):
+            print(f"wrote {path}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(scanned.summary(), indent=2, sort_keys=True))
+    else:
+        _print_scan(scanned)
+
+
+def _print_scan(scanned: "Scan") -> None:
+    from ecg.params import flat
+    from ecg.scanning.display import format_time
+
+    for warning in scanned.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    summary = flat({name: value for name, value in scanned.summary().items() if name != "warnings"})
+    _print_aligned({name: f"{value:.4g}" if isinstance(value, float) else value for name, value in summary.items()})
+    if scanned.strips:
+        times = [format_time(scanned.beats.seconds[strip.beat]) for strip in scanned.strips]
+        print(f"furthest above the threshold  {', '.join(times)}")
+
+
+def info(
+    folder: Annotated[Path, typer.Argument(help="Folder of the model.")] = MODELS,
+    as_json: Json = False,
+    card: Annotated[bool, typer.Option("--card", help="Print the model card, in Markdown.")] = False,
+) -> None:
+    """Describe a model.
+
+    Prints the commit, parameters, data and packages that made it, its metrics, its intended use and its limits.
+    """
+    from ecg.data.datasets import dataset_of
+    from ecg.evaluation import card as cards
+    from ecg.evaluation.provenance import Provenance, installed, recorded_by
+    from ecg.params import flat
+
+    if as_json and card:
+        raise typer.BadParameter("it cannot be combined with --json", param_hint="--card")
+    provenance = Provenance.load(folder)
+    if card:
+        print(cards.card(provenance), end="")
+        return
+    limits = cards.limits(dataset_of(provenance.params["fetch"]))
+    commit, record = recorded_by(folder), provenance.model_dump()
+    if as_json:
+        description = {"commit": commit and commit.split()[0], "intended_use": cards.INTENDED_USE, "limits": limits}
+        print(json.dumps(description | record, indent=2, sort_keys=True))
+        return
+    print(f"commit\n  {commit or 'none: no dvc.lock in a git history here names this model'}")
+    record["packages"] = {
+        name: _version_note(version, installed(name)) for name, version in provenance.packages.items()
+    }
+    for title, section in record.items():
+        print(title)
+        _print_aligned(flat(section), "  ")
+    print("\n  ".join(["intended use", cards.INTENDED_USE]))
+    print("\n  ".join(["limits", *limits]))
+
+
+def _version_note(built_with: str, here: str | None) -> str:
+    return built_with if built_with == here else f"{built_with} ({f'here {here}' if here else 'not installed here'})"
+
+
+def _print_aligned(section: dict[str, Any], indent: str = "") -> None:
+    """Print names and values in two columns."""
+    width = max(map(len, section), default=0)
+    for name, value in section.items():
+        print(f"{indent}{name:<{width}}  {value}")
