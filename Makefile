@@ -41,7 +41,7 @@ lint: install-dev ## format check, linter, arrows between rooms, type checker, D
 	mypy
 	hadolint Dockerfile
 
-benchmark: install-dev ## print the pipeline's speed and memory, as ratios taken in one run
+benchmark: install-dev ## print the pipeline's time and memory
 	python -m benchmarks.speed
 
 constraints: $(VENV)/bin/uv ## pin what is new in pyproject.toml and requirements.txt, and keep the pins that are there

@@ -1,4 +1,4 @@
-"""Temporary clones of the last commit, for whatever must not touch the workspace."""
+"""Temporary clones of the last commit, for measurements that must not change the workspace."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """An environment in which `dvc` and the `python` of its stages are those that run this."""
+    """Environment variables with which `dvc` and the `python` of its stages are those of this process."""
     return os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])} | changes
 
 
@@ -20,7 +20,7 @@ def make_clone(folder: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
 
 
-def outputs(folder: Path) -> dict[str, str]:
-    """The hash of each output that a clone's dvc.lock tells of, by its path."""
+def output_hashes(folder: Path) -> dict[str, str]:
+    """The hash of each output in a clone's dvc.lock, by its path."""
     lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
     return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}

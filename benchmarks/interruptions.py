@@ -2,11 +2,10 @@
 
 Each trial starts in a temporary clone without data, models or cache. A first `dvc repro --force` gets one of three
 signals at a random moment: Ctrl-C (SIGINT to all its processes), SIGKILL to all, or SIGKILL to DVC alone, whose stage
-then goes on as an orphan. A second `dvc repro` must end in the committed dvc.lock, with no file that is stale, half or
-left over.
+then continues as an orphan. A second `dvc repro` must end with the committed dvc.lock, and no file may be outdated,
+incomplete or left over.
 """
 
-import argparse
 import os
 import random
 import shutil
@@ -17,60 +16,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from benchmarks.clones import environment, make_clone, outputs
+import typer
+
+from benchmarks.clones import environment, make_clone, output_hashes
 from ecg.files import md5
 
 FOLDERS = ("data", "models", "metrics", "plots")
 REPRO = ["dvc", "repro", "--quiet"]
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=30, help="how many (default 30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
-    arguments = parser.parse_args()
-    chance, failures = random.Random(arguments.seed), 0  # noqa: S311
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, "clone")
-        make_clone(folder)
-        start = time.perf_counter()
-        subprocess.run([*REPRO, "--force"], cwd=folder, env=environment(), check=True)
-        whole = time.perf_counter() - start
-        for trial in range(1, arguments.trials + 1):
-            name = chance.choice(list(SIGNALS))
-            moment = chance.uniform(0, whole)
-            wrong = interrupt(folder, SIGNALS[name], moment)
-            failures += bool(wrong)
-            print(f"{trial:3}  {name:<18} after {moment:5.2f} of {whole:.2f} s: {wrong or 'mended'}", flush=True)
-    print(f"{arguments.trials - failures} of {arguments.trials} mended")
-    sys.exit(failures > 0)
-
-
-def interrupt(folder: Path, send: Callable[[int], None], moment: float) -> str:
-    """What is wrong after an interruption and another run; nothing, if all is well."""
-    for gone in ("data/raw", "data/processed", "models", ".dvc/cache", ".dvc/tmp"):
-        shutil.rmtree(folder / gone, ignore_errors=True)
-    repro = subprocess.Popen(
-        [*REPRO, "--force"],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    time.sleep(moment)
-    send(repro.pid)
-    repro.wait()
-    again = subprocess.run(
-        REPRO, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if again.returncode:
-        return f"dvc repro failed:\n{again.stdout}"
-    return "; ".join(differences(folder))
-
-
-# Of a process that leads a group, whose number is its own.
+# By the number of a process that leads a group: the group has the same number.
 SIGNALS: dict[str, Callable[[int], None]] = {
     "SIGINT to all": lambda pid: os.killpg(pid, signal.SIGINT),
     "SIGKILL to all": lambda pid: os.killpg(pid, signal.SIGKILL),
@@ -78,19 +34,65 @@ SIGNALS: dict[str, Callable[[int], None]] = {
 }
 
 
-def differences(folder: Path) -> list[str]:
-    """How a clone differs from what is committed: in git, by the hashes in dvc.lock, in files that do not belong."""
-    wrong = [f"git says {line}" for line in _git(folder, "status", "--porcelain")]
-    outs = outputs(folder)
-    for path, expected in sorted(outs.items()):
-        if not (folder / path).exists():
-            wrong.append(f"{path} is missing")
-        elif (folder / path).is_file() and md5(folder / path) != expected:
-            wrong.append(f"{path} is not what dvc.lock says")
-    known = outs.keys() | set(_git(folder, "ls-files", *FOLDERS))
-    files = (path for top in FOLDERS for path in (folder / top).rglob("*") if path.is_file())
-    there = {path.relative_to(folder).as_posix() for path in files}
-    return wrong + [f"{path} is left over" for path in sorted(there - known)]
+def main(
+    trials: Annotated[int, typer.Option(min=1, help="Number of interruptions.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the random moments and signals.")] = 0,
+) -> None:
+    """Interrupt `dvc repro` at random moments; status 1 if a second run does not repair all."""
+    generator, failures = random.Random(seed), 0  # noqa: S311
+    with tempfile.TemporaryDirectory() as temporary:
+        clone = Path(temporary, "clone")
+        make_clone(clone)
+        start = time.perf_counter()
+        subprocess.run([*REPRO, "--force"], cwd=clone, env=environment(), check=True)
+        duration = time.perf_counter() - start
+        for trial in range(1, trials + 1):
+            name = generator.choice(list(SIGNALS))
+            moment = generator.uniform(0, duration)
+            problem = interrupt(clone, SIGNALS[name], moment)
+            failures += bool(problem)
+            print(f"{trial:3}  {name:<18} after {moment:5.2f} of {duration:.2f} s: {problem or 'repaired'}", flush=True)
+    print(f"{trials - failures} of {trials} repaired")
+    sys.exit(failures > 0)
+
+
+def interrupt(clone: Path, send_signal: Callable[[int], None], moment: float) -> str:
+    """Interrupt a run after some seconds and run again: what is wrong then, or an empty text."""
+    for path in ("data/raw", "data/processed", "models", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(clone / path, ignore_errors=True)
+    repro = subprocess.Popen(
+        [*REPRO, "--force"],
+        cwd=clone,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(moment)
+    send_signal(repro.pid)
+    repro.wait()
+    again = subprocess.run(
+        REPRO, cwd=clone, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if again.returncode:
+        return f"dvc repro failed:\n{again.stdout}"
+    return "; ".join(differences(clone))
+
+
+def differences(clone: Path) -> list[str]:
+    """How a clone differs from the last commit: in git, from the hashes in dvc.lock, by files that are left over."""
+    problems = [f"git says {line}" for line in _git(clone, "status", "--porcelain")]
+    hashes = output_hashes(clone)
+    for path, expected in sorted(hashes.items()):
+        if not (clone / path).exists():
+            problems.append(f"{path} is missing")
+        elif (clone / path).is_file() and md5(clone / path) != expected:
+            problems.append(f"{path} does not have the hash in dvc.lock")
+    expected_files = hashes.keys() | set(_git(clone, "ls-files", *FOLDERS))
+    files = {
+        path.relative_to(clone).as_posix() for top in FOLDERS for path in (clone / top).rglob("*") if path.is_file()
+    }
+    return problems + [f"{path} is left over" for path in sorted(files - expected_files)]
 
 
 def _git(folder: Path, *words: str) -> list[str]:
@@ -99,4 +101,4 @@ def _git(folder: Path, *words: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,10 +1,11 @@
-"""Count what the shipped detector gets wrong: `python -m benchmarks.mistakes`, after `dvc repro`.
+"""Count the mistakes of the shipped detector: `python -m benchmarks.mistakes`, after `dvc repro`.
 
-Prints how much of what the AUC lacks to 1 the highest-scoring normal test beats cost, and how many beats of each class
-are misses. The worst of them are drawn in plots/worst.png.
+Printed are how much the highest-scoring normal test beats reduce the AUC, and how many beats of each class are missed.
+plots/worst.png shows the worst mistakes.
 """
 
 import numpy as np
+import typer
 
 from benchmarks.protocol import MODELS, PROCESSED
 from ecg import params
@@ -13,28 +14,29 @@ from ecg.detector.detector import Detector
 from ecg.evaluation.evaluation import Evaluation
 from ecg.evaluation.examples import false_alarms, misses
 from ecg.evaluation.metrics import Placements
-from ecg.exceptions import InputError, reported
+from ecg.exceptions import InputError, exit_on_error
 
 WORST = 20
 
 
 def main() -> None:
+    """Count the mistakes of the shipped detector on the test beats."""
     settings, detector, test = params.load(), Detector.load(MODELS), beats.load(PROCESSED / "test.npz")
     evaluation = Evaluation.of(detector, test, settings.preprocess.normal_class)
     if not evaluation.comparable:
-        raise InputError("the test beats that somebody has labelled are not both normal and anomalous ones")
-    below = 1 - Placements.of(*evaluation.scores).normal  # for each normal beat, the share of anomalous ones below it
-    lost = np.sort(below)[::-1] / len(below)
+        raise InputError(f"{PROCESSED / 'test.npz'}: the labelled beats should be both normal and anomalous")
+    not_above = 1 - Placements.of(*evaluation.scores).normal  # share of anomalous beats that score below a normal one
+    losses = np.sort(not_above)[::-1] / len(not_above)  # of AUC
     print(
-        f"the AUC lacks {lost.sum():.4f} to 1; the {WORST} highest-scoring normal beats cost {lost[:WORST].sum():.4f}"
+        f"the AUC is {losses.sum():.4f} below 1; the {WORST} highest-scoring normal beats cost "
+        f"{losses[:WORST].sum():.4f} of it"
     )
     print(f"{len(false_alarms(evaluation))} false alarms")
     missed = test.classes[misses(evaluation)]
-    for label in np.unique(missed).tolist():
-        name = detector.dataset.class_name(label)
-        print(f"{(missed == label).sum()} misses of {(test.classes == label).sum()}: {name}")
+    for label, count in zip(*np.unique(missed, return_counts=True), strict=True):
+        print(f"{count} of {(test.classes == label).sum()} missed: {detector.dataset.class_name(int(label))}")
 
 
 if __name__ == "__main__":
-    with reported():
-        main()
+    with exit_on_error():
+        typer.run(main)

@@ -1,4 +1,4 @@
-"""The HTTP service in a process of its own, to be measured or questioned."""
+"""The HTTP service in a process of its own, for benchmarks and tests."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @contextmanager
 def served(folder: Path, python: str = sys.executable, **variables: str) -> Iterator[tuple[str, int]]:
-    """Start `ecg serve` in a folder; its address and its process's number, once it is ready."""
+    """Start `ecg serve` in a folder; yields its address and its process id once it is ready."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [python, "-m", "ecg", "serve", "--port", str(port)]
@@ -24,14 +24,14 @@ def served(folder: Path, python: str = sys.executable, **variables: str) -> Iter
 
 @contextmanager
 def started(command: Sequence[str], ready: str, folder: Path, **variables: str) -> Iterator[int]:
-    """Start a server in a folder; its process's number, once it answers at the address `ready`."""
+    """Start a server in a folder; yields its process id once the address `ready` answers."""
     with subprocess.Popen(
         command, cwd=folder, env=os.environ | variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             while not _answers(ready):
                 if process.poll() is not None:
-                    sys.exit(f"this does not start: {' '.join(command)}")
+                    sys.exit(f"the server did not start: {' '.join(command)}")
                 time.sleep(0.02)
             yield process.pid
         finally:
@@ -39,14 +39,14 @@ def started(command: Sequence[str], ready: str, folder: Path, **variables: str) 
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens at."""
+    """A port of this machine that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def post(address: str, body: bytes, kind: str) -> bytes:
-    """Send a body; what the service answers."""
+    """Send a body; returns the body of the response."""
     request = urllib.request.Request(address, body, {"content-type": kind})  # noqa: S310
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         return bytes(answer.read())

@@ -1,54 +1,54 @@
 """The detector beside PyOD's, on the same beats: `python -m benchmarks.peers`, after `dvc repro`.
 
-Prints, for each, test AUC, seconds to fit, beats scored in a second, and ours over theirs; then the machine's peak in
-single precision and our scoring's share of it. All are fitted to the normal training beats and tested on the test
-beats, on the CPU, and measured in turn in one run. PyOD's networks get 100 epochs and seed 0, else their defaults; two
-also score in larger batches than their default of 32, which is faster. Run it on an idle machine: another's load slows
-PyOD's small batches most, and the ratios then flatter ours. PyOD is not among the pipeline's requirements:
+Printed are, for each, test AUC, seconds to fit, beats scored in a second, and ours over theirs; then the machine's peak
+in single precision and the share of it that our scoring reaches. All are fitted to the normal training beats and tested
+on the test beats, on the CPU, and measured in turn in one run. PyOD's networks get 100 epochs and seed 0, else their
+defaults; two also score in larger batches than their default of 32, which is faster. Run it on an idle machine: other
+load slows PyOD's small batches most, and makes the ratios too good. PyOD is not among the pipeline's requirements:
 
     python -m venv .venv-peers && . .venv-peers/bin/activate && pip install -r benchmarks/peers/requirements.txt
 """
 
-import argparse
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import onnx
 import pyod
 import torch
+import typer
 from pyod.models.auto_encoder import AutoEncoder
 from pyod.models.deep_svdd import DeepSVDD
 from pyod.models.knn import KNN
 from pyod.models.lunar import LUNAR
 from pyod.models.vae import VAE
+from sklearn.metrics import roc_auc_score
 
-from benchmarks.speed import seconds, training_time
-from ecg import params
+from ecg import models, params
 from ecg.data import beats
 from ecg.data.beats import Beats
 from ecg.detector.detector import Detector
 from ecg.detector.model import MODEL
-from ecg.evaluation.metrics import auc_with_interval
 
 EPOCHS = 100
 LARGE_BATCH = 1024
 FITS = 3
-TILES = 10  # how often the test beats are repeated, to measure scoring
+TILES = 10  # repetitions of the test beats, to measure scoring
 MATRIX = 2048  # rows and columns of the product that measures the peak
 SETTINGS = params.load()
 MODELS = Path("models")
 
 
 @dataclass
-class Contestant:
-    """A fitted detector, and one way to score beats with it."""
+class Timed:
+    """A fitted detector, one way to score beats with it, and its times."""
 
     name: str
     auc: float
@@ -58,8 +58,13 @@ class Contestant:
 
 
 def auc(scores: np.ndarray, test: Beats) -> float:
-    normal = test.classes == SETTINGS.preprocess.normal_class
-    return auc_with_interval(scores[normal], scores[~normal])[0]
+    return roc_auc_score(test.classes != SETTINGS.preprocess.normal_class, scores)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def peers(length: int) -> dict[str, Callable[[], Any]]:
@@ -74,43 +79,48 @@ def peers(length: int) -> dict[str, Callable[[], Any]]:
 
 
 def fit_peer(make: Callable[[], Any], normal: np.ndarray, test: Beats) -> tuple[Any, float, float]:
-    """A peer made and fitted, its AUC, and the seconds that the fit took."""
-    peer = make()  # seeds torch's one generator, from which VAE draws even when it scores: nothing may come between
+    """Make and fit a peer: the peer, its AUC, and the seconds of the fit."""
+    peer = make()  # seeds torch's global generator, from which VAE draws also when it scores: nothing may come between
     took = seconds(lambda: peer.fit(normal))
     return peer, auc(peer.decision_function(test.samples), test), took
 
 
-def fit_ours() -> float:
+def fit_ours(normal: np.ndarray) -> float:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as ecg.training.fitting does on its import; PyOD is to keep torch's default
-    took = training_time(SETTINGS.train.folds)
+    from ecg.training import fitting  # sets torch to one thread, which is not for PyOD
+    from ecg.training.scaling import Scaling
+
+    torch.set_num_threads(1)
+    build = partial(models.build, SETTINGS.train.model, SETTINGS.models)
+    scaling = Scaling.load(Path("data/processed/scaling.npz"))
+    took = seconds(lambda: fitting.fit(normal, scaling, build, SETTINGS.train))
     torch.set_num_threads(threads)
     return took
 
 
-def fit_all(normal: np.ndarray, test: Beats) -> tuple[list[Contestant], list[Contestant]]:
-    """Ours and theirs, fitted in turn. What a first fit spends on imports is not in the medians."""
+def fit_all(normal: np.ndarray, test: Beats) -> tuple[list[Timed], list[Timed]]:
+    """Ours and theirs, fitted in turn; of each, the median time."""
     makers = peers(test.length)
-    rounds = [(fit_ours(), [fit_peer(make, normal, test) for make in makers.values()]) for _ in range(FITS)]
+    rounds = [(fit_ours(normal), [fit_peer(make, normal, test) for make in makers.values()]) for _ in range(FITS)]
     detector = Detector.load(MODELS)
     ours_auc, ours_fit = auc(detector.score(test.samples).score, test), median(took for took, _ in rounds)
     ours = [
-        Contestant("ours", ours_auc, ours_fit, detector.score),
-        Contestant("ours, details", ours_auc, ours_fit, partial(detector.score, details=True)),
+        Timed("ours", ours_auc, ours_fit, detector.score),
+        Timed("ours, details", ours_auc, ours_fit, partial(detector.score, details=True)),
     ]
     theirs = []
     for name, fits in zip(makers, zip(*(fits for _, fits in rounds), strict=True), strict=True):
         peer, peer_auc, _ = fits[-1]
         fit = median(took for _, _, took in fits)
-        theirs.append(Contestant(name, peer_auc, fit, peer.decision_function))
+        theirs.append(Timed(name, peer_auc, fit, peer.decision_function))
         if isinstance(peer, AutoEncoder | VAE):
             score = partial(peer.decision_function, batch_size=LARGE_BATCH)
-            theirs.append(Contestant(f"{name}, batches of {LARGE_BATCH:,}", peer_auc, fit, score))
+            theirs.append(Timed(f"{name}, batches of {LARGE_BATCH:,}", peer_auc, fit, score))
     return ours, sorted(theirs, key=lambda peer: -peer.auc)
 
 
-def measure_rates(everyone: list[Contestant], tile: np.ndarray, rounds: int) -> float:
-    """Set everyone's rate, a median over rounds; return the peak, the best of the same rounds, in FLOP/s."""
+def measure_rates(everyone: list[Timed], tile: np.ndarray, rounds: int) -> float:
+    """Set the rate of each, a median over rounds; return the machine's peak, the best of the same rounds, in FLOP/s."""
     matrix = np.random.default_rng(0).random((MATRIX, MATRIX), dtype=np.float32)
     for _ in range(2):  # the first runs get memory from the system, and take several times as long
         for one in everyone:
@@ -125,9 +135,9 @@ def measure_rates(everyone: list[Contestant], tile: np.ndarray, rounds: int) -> 
 
 
 def flops_per_beat(path: Path) -> int:
-    """Two for each multiply-add of a beat with a weight; ecg.training.export writes all of these as MatMul."""
+    """Floating-point operations: two for each multiply-add with a weight, all of them in MatMul nodes."""
     model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1  # one beat, and every shape that follows is known
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1  # with one beat, all shapes are known
     graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.value_info}
     weights = {weight.name: weight.dims for weight in graph.initializer}
@@ -136,10 +146,8 @@ def flops_per_beat(path: Path) -> int:
     return sum(2 * math.prod(shapes[node.output[0]]) * weights[node.input[1]][-2] for node in products)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="how often scoring is measured (default 7)")
-    rounds = parser.parse_args().rounds
+def main(rounds: Annotated[int, typer.Option(min=1, help="How often scoring is measured.")] = 7) -> None:
+    """Fit and time this project's detector and PyOD's."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # PyOD takes a GPU where it sees one
     normal, test = beats.load("data/processed/fit.npz").samples, beats.load("data/processed/test.npz")
     tile = np.tile(test.samples, (TILES, 1))
@@ -167,4 +175,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -15,7 +15,7 @@ from ecg.params import Params
 
 @dataclass(frozen=True)
 class LabelledBeats:
-    """Beats that are known to be normal or not.
+    """Beats with a label.
 
     samples : float32 ndarray of shape (n, L)
     anomalous : bool ndarray of shape (n,)
@@ -31,12 +31,12 @@ def samples(part: str) -> np.ndarray:
 
 
 def origin(settings: Params) -> dict[str, Any]:
-    """Where the beats come from, as plain values: it says which of them nobody has labelled."""
+    """Where the beats come from, as plain values; it decides which class means unlabelled."""
     return settings.fetch.model_dump(include={"source", "dataset", "recording"})
 
 
 def labelled_test_beats(origin: Mapping[str, Any], normal_class: int) -> LabelledBeats:
-    """The test beats that somebody has labelled; InputError if they are not of both kinds."""
+    """The labelled test beats; InputError if they are not both normal and anomalous."""
     test = beats.load(PROCESSED / "test.npz")
     test = test.where(dataset_of(origin).labelled(test.classes))
     anomalous = test.classes != normal_class

@@ -1,4 +1,4 @@
-"""benchmarks/params.yaml: what is compared, checked before any work is done."""
+"""benchmarks/params.yaml: what is compared, checked before the work starts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ Grid = dict[str, list[Any]]  # parameters and the values to try, in every combin
 
 
 class Classical(Strict):
-    """One of scikit-learn's detectors: its kind, how beats are scaled for it, and its size (`detectors.KINDS`)."""
+    """One of scikit-learn's detectors: its kind, the scaling of its beats, and its size (`detectors.KINDS`)."""
 
     kind: Kind
     scaling: Literal["none", "standard", "filter"]
@@ -26,7 +26,7 @@ class Classical(Strict):
 
 
 class Benchmark(Strict):
-    """The stage `benchmark`: seeds from 0 up, and the classical detectors by the names they get in tables."""
+    """The stage `benchmark`: the number of seeds, and the classical detectors by their names in tables."""
 
     seeds: Annotated[int, Field(ge=2)]
     classical: dict[str, Classical]
@@ -41,11 +41,11 @@ class Development(Strict):
 
 
 class Coverage(Strict):
-    """The stage `coverage`: how often to redraw the training beats, for which detectors, and what to measure then.
+    """The stage `coverage`: how often to redraw the training beats, for which detectors, and what to measure.
 
-    redraws : by an architecture's name or a classical detector's
+    redraws : by the name of an architecture or of a classical detector
     alphas : at which promised and observed false-alarm rates are compared; `rare` is one below 1 / (n + 1)
-    prevalences : of anomalies in mixtures of as many `beats`, to be screened
+    prevalences : of anomalies in the mixtures that are screened, of `beats` beats each
     """
 
     redraws: dict[str, Annotated[int, Field(ge=2)]]
@@ -56,13 +56,13 @@ class Coverage(Strict):
 
 
 class Drift(Strict):
-    """The stage `drift`: streams of beats whose normal changes slowly, from none to the whole of the change.
+    """The stage `drift`: streams of beats that drift slowly.
 
-    streams : how many
+    streams : number of streams
     prevalences : of anomalies
-    steady, ramp, settling, settled : how many beats without drift, with growing drift, and with all of it: until
-        thresholds should have settled, and afterwards
-    scale, shift, warp : what the amplitude gains, what is added, how far the beat is stretched about its middle
+    steady, ramp : number of beats without drift, and with growing drift
+    settling, settled : number of beats with full drift, while thresholds still adapt, and after that
+    scale, shift, warp : full drift: growth of the amplitude, shift of the baseline, stretching about the middle
     """
 
     streams: Annotated[int, Field(ge=2)]
@@ -86,18 +86,18 @@ class Configuration(Strict):
 
 
 def load(path: Path = PATH) -> Configuration:
-    """Read and check the file; InputError names each parameter that is wrong, its value and what is accepted."""
+    """Read and check the file; InputError names each wrong parameter, its value and the accepted values."""
     return check(Configuration, params.read(path), str(path))
 
 
 def replaced(settings: Params, change: Mapping[str, Any]) -> Params:
-    """The settings with other values at some dotted names, checked like params.yaml itself.
+    """The settings with other values for some dotted names, checked like params.yaml itself.
 
     Raises
     ------
     InputError
-        if there is no such parameter, or if it does not accept the value; as what is wrong stands in PATH, it names
-        that file.
+        If there is no such parameter, or if it does not accept the value. It names PATH, where the name and the value
+        come from.
     """
     record = settings.model_dump()
     for name, value in change.items():
@@ -108,4 +108,4 @@ def replaced(settings: Params, change: Mapping[str, Any]) -> Params:
         if not isinstance(section, dict) or key not in section:
             raise InputError(f"{PATH}: {name} is not a parameter in params.yaml")
         section[key] = value
-    return params.parse(record | {"recording": {"overrides": {}}}, str(PATH))  # the settings hold those that count
+    return params.parse(record | {"recording": {"overrides": {}}}, str(PATH))  # they are applied already

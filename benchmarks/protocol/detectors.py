@@ -26,12 +26,12 @@ Score = Callable[[np.ndarray], np.ndarray]  # raw beats (n, L) -> (n,), higher i
 
 @dataclass(frozen=True)
 class Fitted:
-    """A detector that was fitted to normal beats, once to all of them and once to all but each of K folds.
+    """A detector fitted to normal beats: to all of them, and K times to all but one fold.
 
-    errors : the scores of these beats, held out by the fit that did not see the beat
-    member_scores : scores other beats by each of the K fits: raw beats (n, L) -> (n, K)
-    score : scores other beats as the detector is used
-    seconds : what fitting for use and for calibration took
+    errors : the held-out scores of these beats, each by the fit without the beat's fold
+    member_scores : scores of other beats by each of the K fits: raw beats (n, L) -> (n, K)
+    score : scores of other beats by the detector as it is used
+    seconds : time of all fits
     """
 
     errors: TrainingErrors
@@ -41,9 +41,9 @@ class Fitted:
 
 
 def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, Any], normal: np.ndarray) -> Fitted:
-    """One of this project's detectors, from training to the exported model that ships.
+    """Train one of this project's detectors, and export it as the model that ships.
 
-    `sections` is params.yaml's `models`, or what `train.model` needs of it.
+    `sections` is the section `models` of params.yaml, or the part of it that `train.model` needs.
     """
     start = time.perf_counter()
     build = partial(models.build, train.model, sections)
@@ -58,7 +58,7 @@ def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, A
 
 
 def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed: int, normal: np.ndarray) -> Fitted:
-    """A classical detector: fitted to all normal beats for use, and to all but a fold for calibration."""
+    """Fit a classical detector to all normal beats, for use, and to all but each fold, for calibration."""
     start = time.perf_counter()
     fold = np.random.default_rng(seed).permutation(len(normal)) % folds
     preprocess = preprocess.model_copy(update={"scaling": settings.scaling})

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
 
-STYLES = [("#999999", "-"), (CALM, "-"), ("#e8a33d", "--"), (ALARMING, "-.")]  # told apart without colour, too
+STYLES = [("#999999", "-"), (CALM, "-"), ("#e8a33d", "--"), (ALARMING, "-.")]  # distinct without colour, too
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the ends of its interval, to stand beside others; `ours` sets it off from them."""
+    """A value with its interval; `ours` marks a detector of this project."""
 
     name: str
     value: float
@@ -25,9 +25,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Curve:
-    """Observed false-alarm rates of a method against promised ones.
+    """Observed false-alarm rates of a method against promised ones, over redraws of the training beats.
 
-    alpha, mean, low, high : float ndarrays of shape (n,); between low and high lie 8 of 10 draws
+    alpha, mean, low, high : float ndarrays of shape (n,); low and high are the 10th and the 90th percentile
     """
 
     method: str
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a threshold does along a stream: float ndarrays of shape (n_beats,)."""
+    """The rates of a threshold along a stream: float ndarrays of shape (n_beats,)."""
 
     threshold: str
     false_alarm_rate: np.ndarray
@@ -47,17 +47,17 @@ class Trace:
 
 
 def draw_intervals(path: Path, intervals: Sequence[Interval], label: str) -> None:
-    """Draw figures as points with their intervals, one line each, the highest on top."""
+    """Draw values as points with their intervals, one line each, the highest on top."""
     with plain():
         ordered = sorted(intervals, key=lambda interval: interval.value)
         figure = Figure(figsize=(8, 0.9 + 0.32 * len(ordered)), dpi=DPI, layout="constrained")
         axis = figure.subplots()
-        for place, interval in enumerate(ordered):
+        for height, interval in enumerate(ordered):
             colour, marker = (ALARMING, "D") if interval.ours else (CALM, "o")
-            axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            axis.plot(interval.value, place, marker, color=colour, markersize=6)
+            axis.plot([interval.low, interval.high], [height, height], color=colour, linewidth=2, solid_capstyle="butt")
+            axis.plot(interval.value, height, marker, color=colour, markersize=6)
             axis.annotate(
-                f"{interval.value:.4f}", (interval.high, place), (6, 0), textcoords="offset points", va="center"
+                f"{interval.value:.4f}", (interval.high, height), (6, 0), textcoords="offset points", va="center"
             )
         axis.set_yticks(range(len(ordered)), [interval.name for interval in ordered])
         axis.margins(x=0.12)
@@ -66,8 +66,8 @@ def draw_intervals(path: Path, intervals: Sequence[Interval], label: str) -> Non
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(label)
-        for name, kind in (("this project", True), ("classical", False)):
-            axis.plot([], [], "D" if kind else "o", color=ALARMING if kind else CALM, label=name)
+        for name, colour, marker in (("this project", ALARMING, "D"), ("classical", CALM, "o")):
+            axis.plot([], [], marker, color=colour, label=name)
         axis.legend(loc="upper left", frameon=False)
         save(figure, path)
 
@@ -90,13 +90,13 @@ def draw_curves(path: Path, panels: Mapping[str, Sequence[Curve]]) -> None:
             axis.set_xlabel("promised false-alarm rate")
             axis.grid(color="#eeeeee", linewidth=0.8)
             axis.spines[["top", "right"]].set_visible(False)
-        axes[0].set_ylabel("observed: mean, and 8 of 10 redraws")
+        axes[0].set_ylabel("observed: mean, 10th to 90th percentile")
         axes[0].legend(frameon=False, fontsize="small")
         save(figure, path)
 
 
 def draw_traces(path: Path, traces: Sequence[Trace], alpha: float, phases: Mapping[str, int]) -> None:
-    """Draw false-alarm rate and recall along a stream; `phases` are the beats at which its parts begin."""
+    """Draw false-alarm rate and recall along a stream; `phases` are the first beats of its parts."""
     with plain():
         figure = Figure(figsize=(8.5, 5.0), dpi=DPI, layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True)

@@ -61,7 +61,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, train: Beats, test: Beats)
 
 
 def with_unlabelled(test: Beats) -> Beats:
-    """The same beats, and before them normal ones that nobody has labelled."""
+    """The same beats, and before them normal ones without a label."""
     more = test.where(test.classes == 1)
     classes = np.concatenate([np.zeros(len(more), test.classes.dtype), test.classes])
     return Beats(np.concatenate([more.samples, test.samples]), classes)

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from benchmarks import mistakes, seeds
 from ecg.data.beats import Beats
-from ecg.data.datasets import remembered
+from ecg.data.datasets import recording_metadata
 from ecg.data.training_errors import TrainingErrors
 from ecg.exceptions import InputError
 from ecg.params import Params
@@ -29,18 +29,18 @@ EXPERIMENTS = [
     ("branch_commit", 1.0, 1, 0.0),
     ("branch_base", 0.8, 0, 0.01),
 ]  # kind of row, AUC, seed, warp
-LOCK = Path(".dvc/tmp/stages.lock")  # which stages hold while they work
+LOCK = Path(".dvc/tmp/stages.lock")  # held by a running stage
 
 
-def test_what_the_detector_gets_wrong_is_counted(clone: Path, run: Run) -> None:
-    told = run(clone, "python", "-m", "benchmarks.mistakes")
+def test_the_mistakes_of_the_detector_are_counted(clone: Path, run: Run) -> None:
+    output = run(clone, "python", "-m", "benchmarks.mistakes")
     metrics = metrics_in(clone, "evaluate")
-    assert f"the AUC lacks {1 - metrics['auc']:.4f} to 1" in told
-    assert f"{metrics['false_positives']} false alarms" in told
-    assert sum(map(int, re.findall(r"(\d+) misses of", told))) == metrics["false_negatives"]
+    assert f"the AUC is {1 - metrics['auc']:.4f} below 1" in output
+    assert f"{metrics['false_positives']} false alarms" in output
+    assert sum(map(int, re.findall(r"(\d+) of \d+ missed", output))) == metrics["false_negatives"]
 
 
-def test_beats_that_nobody_has_labelled_are_no_mistakes(
+def test_unlabelled_beats_do_not_count_as_mistakes(
     tmp_path: Path,
     fit: fitting.Fit,
     normal: np.ndarray,
@@ -51,7 +51,7 @@ def test_beats_that_nobody_has_labelled_are_no_mistakes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recording = remembered(committed_for_recordings.fetch.recording.model_dump())
+    recording = recording_metadata(committed_for_recordings.fetch.recording.model_dump())
     model = to_onnx(fit.ensemble, normal, {"dataset": "mine", "recording": json.dumps(recording)})
 
     def printed(name: str, beats: Beats) -> str:
@@ -62,29 +62,29 @@ def test_beats_that_nobody_has_labelled_are_no_mistakes(
         return capsys.readouterr().out
 
     labelled = printed("labelled", test)
-    assert " misses of 86: V" in labelled
+    assert " of 86 missed: V" in labelled
     assert printed("both", with_unlabelled(test)) == labelled
-    with pytest.raises(InputError, match="not both normal and anomalous"):
+    with pytest.raises(InputError, match="should be both normal and anomalous"):
         printed("normal", with_unlabelled(test.where(test.classes == 1)))
 
 
-def test_a_benchmark_runs_while_a_stage_is_at_work_and_leaves_its_files_alone(
+def test_a_benchmark_runs_beside_a_stage_and_keeps_its_unfinished_files(
     clone: Path, environment: dict[str, str]
 ) -> None:
-    """The stage that the lock stands for may be training, for a minute or an hour."""
-    half = clone / "models" / ".errors.csv.x.partial"
-    half.write_text("1")
+    """The lock stands for a stage that is running, which may take long."""
+    unfinished = clone / "models" / ".errors.csv.x.partial"
+    unfinished.write_text("1")
     (clone / "metrics" / "drift.csv").unlink()
     configure(clone, drift={"streams": 2, "prevalences": [0.1]})
     command = [sys.executable, "-m", "benchmarks.drift"]
     with FileLock(clone / LOCK):
         subprocess.run(command, cwd=clone, env=environment, capture_output=True, check=True, timeout=300)
     assert (clone / "metrics" / "drift.csv").is_file()
-    assert half.read_text() == "1"
-    half.unlink()
+    assert unfinished.read_text() == "1"
+    unfinished.unlink()
 
 
-def test_elsewhere_a_benchmark_neither_waits_for_stages_nor_leaves_anything_but_says_where_to_run(
+def test_outside_the_repository_a_benchmark_only_says_where_to_run_it(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     root = Path(__file__).parents[2]
@@ -103,14 +103,13 @@ def test_elsewhere_a_benchmark_neither_waits_for_stages_nor_leaves_anything_but_
     assert list(tmp_path.iterdir()) == [tmp_path / ".dvc"]
 
 
-def test_experiments_that_differ_in_what_a_recording_overrides_are_summarised_apart(
+def test_experiments_that_differ_in_the_overrides_for_recordings_are_summarised_separately(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = "rev,typ,auc,train.seed,recording.overrides.train.warp\n"
     table += "".join(f"{i},{kind},{auc},{seed},{warp}\n" for i, (kind, auc, seed, warp) in enumerate(EXPERIMENTS))
     monkeypatch.setattr(seeds.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=table))
-    monkeypatch.setattr(sys, "argv", ["seeds", "auc"])
-    seeds.main()
+    seeds.main(["auc"])
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| as committed | 2 | 0.9500 ± 0.0707 |",
         "| recording.overrides.train.warp=0.01 | 1 | 0.8000 |",
@@ -125,8 +124,8 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
     classical = {"nearest neighbour": {"kind": "knn", "scaling": "none", "size": 1}}
     path.write_text(yaml.safe_dump(record | {"benchmark": {"seeds": 2, "classical": classical}}))
     command = ["dvc", "repro", "--single-item", "benchmarks/dvc.yaml:benchmark"]
-    told = run(clone, *command)
-    assert "| nearest neighbour | 0.9932 ± 0.0000 |" in told
+    output = run(clone, *command)
+    assert "| nearest neighbour | 0.9932 ± 0.0000 |" in output
     tables = [clone / "metrics" / "benchmark.csv", clone / "metrics" / "comparison.csv"]
     before = [table.read_text() for table in tables]
     benchmark, comparison = map(pd.read_csv, tables)
@@ -138,5 +137,5 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
     assert sorted(comparison["detector"]) == sorted(detectors - {"dense"})
     assert np.isfinite(comparison.drop(columns="detector")).all(axis=None)
     tables[0].unlink()
-    run(clone, *command)  # had a cell been run again, its seconds would differ
+    run(clone, *command)  # if a task were run again, its seconds would differ
     assert [table.read_text() for table in tables] == before

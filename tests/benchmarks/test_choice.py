@@ -1,4 +1,4 @@
-"""What the stages development and benchmark measure: which settings to choose, and who is better."""
+"""The stages development and benchmark: which settings to choose, and which detector is better."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks import compare, coverage, development
 from benchmarks.protocol.beats import origin
-from benchmarks.protocol.cells import Cell, Result
 from benchmarks.protocol.configuration import Configuration, replaced
-from benchmarks.protocol.fits import architecture_cell, detector_cell
+from benchmarks.protocol.fits import architecture_task, detector_task
+from benchmarks.protocol.tasks import Result, Task
 from ecg import params
 from ecg.data.beats import Beats
 from ecg.evaluation.metrics import Placements
@@ -35,22 +35,22 @@ def test_variations_are_none_and_then_every_combination() -> None:
 
 
 @pytest.mark.parametrize("source", ["archive", "recording"])
-def test_every_candidate_is_made_of_parameters_that_there_are(configuration: Configuration, source: str) -> None:
+def test_every_candidate_changes_known_parameters(configuration: Configuration, source: str) -> None:
     record = params.read(ROOT / "params.yaml")
     record["fetch"]["source"] = source
     candidates = list(development.architectures(params.parse(record, "params.yaml"), configuration))
     assert {candidate.detector for candidate in candidates} == set(record["models"])
     changes = [(candidate.detector, candidate.change) for candidate in candidates]
     assert len(changes) == len(set(changes))
-    cells = [json.dumps(candidate.cell, sort_keys=True) for candidate in candidates]
-    assert len(cells) == len(set(cells))  # no setting comes under two names
+    tasks = [json.dumps(candidate.task, sort_keys=True) for candidate in candidates]
+    assert len(tasks) == len(set(tasks))  # no setting has two names
 
 
 @pytest.mark.parametrize("main", [development.main, coverage.main])
-def test_as_many_cells_are_computed_at_once_as_there_are_cores_that_this_process_may_use(
+def test_as_many_tasks_are_computed_at_once_as_there_are_cores_that_this_process_may_use(
     main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compute(_stage: str, _cells: list[Cell], _work: object, workers: int) -> None:
+    def compute(_stage: str, _tasks: list[Task], _work: object, workers: int) -> None:
         raise SystemExit(f"{workers} workers")
 
     monkeypatch.chdir(ROOT)
@@ -73,15 +73,15 @@ def measured(archive: Path, committed: Params, configuration: Configuration) -> 
         if name not in done:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(archive)
-                done[name] = compare.measure(comparison_cell(name, committed, configuration))
+                done[name] = compare.measure(comparison_task(name, committed, configuration))
         return done[name]
 
     return measured
 
 
-def comparison_cell(name: str, settings: Params, configuration: Configuration) -> Cell:
+def comparison_task(name: str, settings: Params, configuration: Configuration) -> Task:
     work = {"calibrate": settings.calibrate.model_dump(), "origin": origin(settings), "seed": settings.train.seed}
-    return detector_cell(name, settings, configuration) | work
+    return detector_task(name, settings, configuration) | work
 
 
 def test_the_default_detector_beats_every_classical_one_that_takes_beats_as_they_come(
@@ -112,13 +112,13 @@ def test_in_development_the_chosen_settings_beat_those_without_the_filter_or_wit
 ) -> None:
     monkeypatch.chdir(archive)
     changes = [{}, {"preprocess.scaling": "none"}, {"train.warp": 0.0, "train.wander": 0.0}]
-    cells = [architecture_cell(replaced(committed, change)) | {"seed": 0} for change in changes]
-    chosen, *others = [float(development.measure(cell)["auc"]) for cell in cells]
+    tasks = [architecture_task(replaced(committed, change)) | {"seed": 0} for change in changes]
+    chosen, *others = [float(development.measure(task)["auc"]) for task in tasks]
     assert chosen > 0.998
     assert max(others) < chosen - 0.001
 
 
-def test_beats_that_nobody_has_labelled_change_nothing_in_the_comparison(
+def test_unlabelled_beats_change_nothing_in_the_comparison(
     tmp_path: Path,
     train: Beats,
     test: Beats,
@@ -126,12 +126,12 @@ def test_beats_that_nobody_has_labelled_change_nothing_in_the_comparison(
     committed_for_recordings: Params,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cell = comparison_cell("pca", committed_for_recordings, configuration)
-    found = []
+    task = comparison_task("pca", committed_for_recordings, configuration)
+    results = []
     for name, beats in (("labelled", test), ("both", with_unlabelled(test))):
         monkeypatch.chdir(prepare(tmp_path / name, train, beats, source="recording"))
-        found.append(compare.measure(cell))
-    labelled, both = found
+        results.append(compare.measure(task))
+    labelled, both = results
     assert both["auc"] > 0.98
     for figure in ("development_auc", "auc", "average_precision", "f1", "false_positive_rate", "score"):
         np.testing.assert_array_equal(both[figure], labelled[figure])

@@ -1,4 +1,4 @@
-"""What the stages of the benchmark share: cells, configuration, detectors, labelled beats, figures."""
+"""What the stages of benchmarks/dvc.yaml share: tasks, configuration, detectors, labelled beats, figures."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.protocol import cells, detectors, figures
 from benchmarks.protocol import configuration as configuration_module
+from benchmarks.protocol import detectors, figures, tasks
 from benchmarks.protocol.beats import labelled_test_beats, origin
-from benchmarks.protocol.cells import Cell, Result
 from benchmarks.protocol.configuration import Classical, replaced
 from benchmarks.protocol.figures import Curve, Interval, Trace
+from benchmarks.protocol.tasks import Result, Task
 from ecg import params
 from ecg.data.beats import Beats
 from ecg.evaluation import metrics
@@ -23,16 +23,16 @@ from tests.conftest import ROOT, assert_drawn_alike_whatever_matplotlib_is_set_t
 
 @pytest.fixture
 def dependency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The one file that a stage `work` depends on, beside a room; cells go into a folder beside it."""
+    """The one file that a stage `work` depends on, beside a folder; results go into another folder beside it."""
     path = tmp_path / "dependency.py"
     path.write_text("1")
-    room = tmp_path / "room"
-    (room / "inner").mkdir(parents=True)
-    (room / "inner" / "module.py").write_text("1")
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "module.py").write_text("1")
     pipeline = tmp_path / "dvc.yaml"
-    pipeline.write_text(yaml.safe_dump({"stages": {"work": {"deps": [str(path), str(room)]}}}))
-    monkeypatch.setattr(cells, "PIPELINE", pipeline)
-    monkeypatch.setattr(cells, "FOLDER", tmp_path / "cells")
+    pipeline.write_text(yaml.safe_dump({"stages": {"work": {"deps": [str(path), str(folder)]}}}))
+    monkeypatch.setattr(tasks, "PIPELINE", pipeline)
+    monkeypatch.setattr(tasks, "FOLDER", tmp_path / "tasks")
     return path
 
 
@@ -43,68 +43,69 @@ class Work:
         self.done: list[int] = []
         self.interrupted_at = interrupted_at
 
-    def __call__(self, cell: Cell) -> Result:
-        if cell["n"] == self.interrupted_at:
+    def __call__(self, task: Task) -> Result:
+        if task["n"] == self.interrupted_at:
             raise KeyboardInterrupt
-        self.done.append(cell["n"])
-        return {"square": np.array(cell["n"] ** 2), "row": np.arange(cell["n"])}
+        self.done.append(task["n"])
+        return {"square": np.array(task["n"] ** 2), "row": np.arange(task["n"])}
 
 
 TASKS = [{"n": n} for n in (3, 1, 2, 1)]
 
 
-def done_again() -> list[int]:
+def recomputed() -> list[int]:
     work = Work()
-    cells.compute("work", TASKS, work)
+    tasks.compute("work", TASKS, work)
     return work.done
 
 
 @pytest.mark.usefixtures("dependency")
-def test_results_come_in_the_order_of_their_cells_and_each_cell_is_computed_once() -> None:
+def test_results_come_in_the_order_of_their_tasks_and_each_task_is_computed_once() -> None:
     work = Work()
-    results = cells.compute("work", TASKS, work)
+    results = tasks.compute("work", TASKS, work)
     assert [int(result["square"]) for result in results] == [9, 1, 4, 1]
     np.testing.assert_array_equal(results[0]["row"], [0, 1, 2])
     assert work.done == [3, 1, 2]
 
 
 @pytest.mark.usefixtures("dependency")
-def test_an_interrupted_run_goes_on_where_it_stopped() -> None:
+def test_an_interrupted_run_continues_where_it_stopped() -> None:
     first = Work(interrupted_at=2)
     with pytest.raises(KeyboardInterrupt):
-        cells.compute("work", TASKS, first)
-    assert (first.done, done_again()) == ([3, 1], [2])
+        tasks.compute("work", TASKS, first)
+    assert (first.done, recomputed()) == ([3, 1], [2])
 
 
 @pytest.mark.parametrize(
-    "path", ["dependency.py", "room/inner/module.py", "room/new.py", "room/table.csv", "room/inner/deeper/new.py"]
+    "path",
+    ["dependency.py", "folder/inner/module.py", "folder/new.py", "folder/table.csv", "folder/inner/deeper/new.py"],
 )
-def test_a_changed_dependency_makes_every_cell_run_again(dependency: Path, path: str) -> None:
-    cells.compute("work", TASKS, Work())
+def test_a_changed_dependency_makes_every_task_run_again(dependency: Path, path: str) -> None:
+    tasks.compute("work", TASKS, Work())
     changed = dependency.parent / path
     changed.parent.mkdir(exist_ok=True)
     changed.write_text("2")
-    assert done_again() == [3, 1, 2]
+    assert recomputed() == [3, 1, 2]
 
 
-def test_what_python_compiled_runs_nothing(dependency: Path) -> None:
-    cells.compute("work", TASKS, Work())
-    compiled = dependency.parent / "room" / "inner" / "__pycache__"
+def test_compiled_python_files_run_nothing_again(dependency: Path) -> None:
+    tasks.compute("work", TASKS, Work())
+    compiled = dependency.parent / "folder" / "inner" / "__pycache__"
     compiled.mkdir()
     (compiled / "module.cpython-311.pyc").write_bytes(b"\x00")
-    assert done_again() == []
+    assert recomputed() == []
 
 
-def test_another_comment_or_docstring_runs_nothing(dependency: Path) -> None:
+def test_a_changed_comment_or_docstring_runs_nothing_again(dependency: Path) -> None:
     dependency.write_text('"""Doc."""\n\ndef f():\n    """Doc."""\n    return 1\n')
-    cells.compute("work", TASKS, Work())
+    tasks.compute("work", TASKS, Work())
     dependency.write_text('"""Docs."""\n\ndef f():  # says 1\n    """Documentation."""\n\n    return 1\n')
-    assert done_again() == []
+    assert recomputed() == []
 
 
 @pytest.mark.parametrize("scaling", ["none", "filter"])
 @pytest.mark.parametrize(("kind", "size"), [("pca", 2), ("knn", 1), ("ocsvm", 0.1), ("lof", 20), ("iforest", 50)])
-def test_classical_detectors_tell_anomalous_beats(
+def test_classical_detectors_separate_anomalous_beats(
     normal: np.ndarray, train: Beats, committed: Params, kind: str, size: float, scaling: str
 ) -> None:
     settings = Classical(kind=kind, scaling=scaling, size=size)
@@ -128,7 +129,7 @@ def test_a_held_out_score_is_by_a_fit_that_did_not_see_the_beat(normal: np.ndarr
 
 
 @pytest.mark.parametrize(
-    ("section", "change", "told"),
+    ("section", "change", "message"),
     [
         ("benchmark", {"seeds": 1}, "benchmark.seeds is 1: it should be greater than or equal to 2"),
         ("benchmark", {"classical": {"x": {"kind": "svm", "scaling": "none", "size": 1}}}, "x.kind is 'svm'"),
@@ -139,22 +140,24 @@ def test_a_held_out_score_is_by_a_fit_that_did_not_see_the_beat(normal: np.ndarr
         ("development", {"architectures": {"dense": {"train.epochs": [1]}}}, "development.architectures.dense is"),
     ],
 )
-def test_a_wrong_configuration_is_told(tmp_path: Path, section: str, change: dict, told: str) -> None:
+def test_a_wrong_configuration_is_refused_with_the_parameter(
+    tmp_path: Path, section: str, change: dict, message: str
+) -> None:
     record = yaml.safe_load((ROOT / "benchmarks" / "params.yaml").read_text())
     record[section] |= change
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(record))
     with pytest.raises(InputError) as refused:
         configuration_module.load(path)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_a_missing_configuration_is_told_with_where_to_run(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_refused_with_the_folder_to_run_in(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run from the root of the repository"):
         configuration_module.load(tmp_path / "params.yaml")
 
 
-def test_replaced_settings_differ_in_what_was_replaced_and_leave_the_old_ones_alone(committed: Params) -> None:
+def test_replacing_changes_the_named_settings_alone_and_not_the_old_object(committed: Params) -> None:
     before = committed.model_dump()
     changed = replaced(committed, {"models.dense.latent": 7, "train.warp": 0.5})
     assert committed.model_dump() == before
@@ -164,7 +167,7 @@ def test_replaced_settings_differ_in_what_was_replaced_and_leave_the_old_ones_al
     assert after == before
 
 
-def test_what_is_replaced_counts_also_where_a_recording_overrides_it(committed_for_recordings: Params) -> None:
+def test_replaced_settings_take_precedence_over_the_overrides_for_recordings(committed_for_recordings: Params) -> None:
     before = committed_for_recordings
     assert (before.preprocess.scaling, before.train.warp, before.models["dense"]["latent"]) == ("none", 0.0, 16)
     changed = replaced(before, {"preprocess.scaling": "standard", "models.dense.latent": 3})
@@ -174,43 +177,43 @@ def test_what_is_replaced_counts_also_where_a_recording_overrides_it(committed_f
 @pytest.mark.parametrize(
     "name", ["models.dense.latnt", "modles.dense.latent", "train.epochs.more", "train.epochs.a.b", "epochs"]
 )
-def test_an_unknown_parameter_is_not_replaced_but_told(committed: Params, name: str) -> None:
+def test_an_unknown_parameter_is_refused(committed: Params, name: str) -> None:
     with pytest.raises(InputError, match=rf"^benchmarks/params\.yaml: {name} is not a parameter in params\.yaml$"):
         replaced(committed, {name: 1})
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"train.model": "densee"}, "train.model is 'densee': it should be one of conv1d, dense, lstm, vae"),
         ({"train.epochs": 0}, "train.epochs is 0: it should be greater than or equal to 1"),
         ({"train.model": "vae", "models.vae.beta": -1.0}, "models.vae: beta is -1.0: it should be greater"),
     ],
 )
-def test_a_value_that_is_not_accepted_is_told_with_the_file_that_it_stands_in(
-    committed: Params, change: dict[str, object], told: str
+def test_a_value_that_is_not_accepted_is_refused_with_the_name_of_its_file(
+    committed: Params, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError) as refused:
         replaced(committed, change)
-    assert str(refused.value).startswith(f"benchmarks/params.yaml: {told}")
+    assert str(refused.value).startswith(f"benchmarks/params.yaml: {message}")
 
 
-def test_of_a_recording_beats_that_nobody_has_labelled_are_left_out(
+def test_unlabelled_beats_of_a_recording_are_left_out(
     tmp_path: Path, train: Beats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classes = np.array([1, 0, 2, 0, 3, 1], np.int32)
     samples = np.arange(6.0)[:, None] * np.ones(140)
-    monkeypatch.chdir(prepare(tmp_path / "folder", train, Beats(samples, classes), source="recording"))
-    found = labelled_test_beats(origin(params.load()), 1)
-    assert found.samples[:, 0].tolist() == [0, 2, 4, 5]
-    assert found.anomalous.tolist() == [False, True, True, False]
+    monkeypatch.chdir(prepare(tmp_path / "prepared", train, Beats(samples, classes), source="recording"))
+    labelled = labelled_test_beats(origin(params.load()), 1)
+    assert labelled.samples[:, 0].tolist() == [0, 2, 4, 5]
+    assert labelled.anomalous.tolist() == [False, True, True, False]
 
 
 def test_in_an_archive_class_0_is_a_class_like_others(
     tmp_path: Path, train: Beats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = Beats(np.zeros((3, 140)), np.array([1, 0, 1], np.int32))
-    monkeypatch.chdir(prepare(tmp_path / "folder", train, test))
+    monkeypatch.chdir(prepare(tmp_path / "prepared", train, test))
     assert labelled_test_beats(origin(params.load()), 1).anomalous.tolist() == [False, True, False]
 
 
@@ -219,7 +222,7 @@ def test_without_labelled_beats_of_both_kinds_nothing_is_measured(
     tmp_path: Path, train: Beats, monkeypatch: pytest.MonkeyPatch, classes: list[int], counted: str
 ) -> None:
     test = Beats(np.zeros((3, 140)), np.array(classes, np.int32))
-    monkeypatch.chdir(prepare(tmp_path / "folder", train, test, source="recording"))
+    monkeypatch.chdir(prepare(tmp_path / "prepared", train, test, source="recording"))
     with pytest.raises(InputError, match=f"^data/processed/test.npz: {counted} labelled beats are anomalous"):
         labelled_test_beats(origin(params.load()), 1)
 
