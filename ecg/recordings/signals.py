@@ -10,6 +10,7 @@ graphical user interface for feature extraction from heart- and breathing biosig
 """
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -214,7 +215,9 @@ def _detect_r_peaks(filtered: np.ndarray) -> np.ndarray:
 
     if not np.ptp(filtered) > 0 or len(filtered) < SAMPLING_RATE:
         return np.empty(0, int)
-    return np.asarray(nk.ecg_findpeaks(filtered, sampling_rate=SAMPLING_RATE, method="neurokit")["ECG_R_Peaks"], int)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of a mean, where no QRS complex ends
+        detected = nk.ecg_findpeaks(filtered, sampling_rate=SAMPLING_RATE, method="neurokit")
+    return np.asarray(detected["ECG_R_Peaks"], int)
 
 
 # Own code: NeuroKit2's ecg_invert looks at the largest deflections, and inverts records with large ectopic beats.

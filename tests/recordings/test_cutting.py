@@ -174,6 +174,13 @@ def test_a_recording_that_is_too_short_is_refused_with_its_number_of_beats(toy: 
     assert f"{len(signal.r_peaks)} R peaks, 0 of them in or next to unusable signal (none)" in str(refused.value)
 
 
+@pytest.mark.parametrize("raised", [1, 2, 40])
+def test_a_step_at_the_end_is_no_r_peak(raised: int) -> None:
+    samples = np.zeros(1000)
+    samples[-raised:] = 5.0
+    assert len(r_peak_seconds(samples)) == 0
+
+
 @settings(max_examples=60)
 @given(
     pieces=st.lists(
