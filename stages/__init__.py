@@ -1,5 +1,6 @@
 """The stages of the pipeline, one script each, as dvc.yaml runs them: `python -m stages.<name>`."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ def run(main: Callable[[], None]) -> None:
             for folder in (RAW, PROCESSED, MODELS, METRICS, PLOTS):
                 for partial in folder.glob(f".*{PARTIAL}"):  # left by a stage that was killed while writing
                     partial.unlink()
+            gc.disable()  # a stage is short: to search all that PyTorch imports for garbage costs more than it frees
             main()
+            gc.freeze()  # nor at the exit
         finally:
             lock.release()

@@ -18,7 +18,7 @@ from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
 
 Segments = Sequence[tuple[str, int, int]]  # of a beat: name, first sample, sample after the last
 
-TITLE: dict[str, Any] = {"fontsize": "medium", "loc": "left"}
+TITLE: dict[str, Any] = {"fontsize": "medium", "loc": "left", "y": 1.0}
 DASHED: dict[str, Any] = {"color": "#222222", "linewidth": 0.9, "linestyle": (0, (4, 2))}
 LABELLED = 4  # regions of an explained beat whose share of the score is written
 HEAT = LinearSegmentedColormap.from_list("error", [CALM, "#e8a33d", ALARMING])

@@ -1,12 +1,11 @@
 """How well scores separate anomalous beats from normal ones, with 95% confidence intervals."""
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
+from sklearn.metrics import confusion_matrix
 
 Z95 = float(stats.norm.ppf(0.975))
 BATCH_NUMBERS = 1_000_000  # beats drawn at a time in a bootstrap: about 80 MB
@@ -31,22 +30,22 @@ class ConfusionMatrix:
     @property
     def precision(self) -> float:
         """The share of alarms that are on anomalous beats; 0 without alarms."""
-        return self._rate(precision_score, zero_division=0)
+        return self.true_positives / max(self.true_positives + self.false_positives, 1)
 
     @property
     def false_discovery_proportion(self) -> float:
         """The share of alarms that are on normal beats; 0 without alarms."""
-        return 1 - self._rate(precision_score, zero_division=1)
+        return self.false_positives / max(self.true_positives + self.false_positives, 1)
 
     @property
     def recall(self) -> float:
         """The share of anomalous beats that raise an alarm; 0 without anomalous beats."""
-        return self._rate(recall_score, zero_division=0)
+        return self.true_positives / max(self.true_positives + self.false_negatives, 1)
 
     @property
     def f1(self) -> float:
         """The harmonic mean of precision and recall; 0 without alarms and anomalous beats."""
-        return self._rate(f1_score, zero_division=0)
+        return 2 * self.true_positives / max(2 * self.true_positives + self.false_positives + self.false_negatives, 1)
 
     @property
     def false_positive_rate(self) -> float:
@@ -56,7 +55,8 @@ class ConfusionMatrix:
     @property
     def accuracy(self) -> float:
         """The share of beats that are classified correctly."""
-        return self._rate(accuracy_score)
+        correct, wrong = self.true_positives + self.true_negatives, self.false_positives + self.false_negatives
+        return correct / max(correct + wrong, 1)
 
     def intervals(self) -> dict[str, Interval]:
         """The 95% confidence intervals of precision, recall, false-positive rate and accuracy (`wilson_interval`)."""
@@ -68,11 +68,6 @@ class ConfusionMatrix:
             "false_positive_rate": wilson_interval(false_alarms, false_alarms + self.true_negatives),
             "accuracy": wilson_interval(correct, correct + wrong),
         }
-
-    def _rate(self, metric: Callable[..., float], **options: Any) -> float:
-        """One of scikit-learn's metrics, of one beat for each cell of the matrix, weighted by the cell's count."""
-        actual, predicted = [False, False, True, True], [False, True, False, True]
-        return float(metric(actual, predicted, sample_weight=astuple(self), **options))
 
 
 @dataclass(frozen=True)
