@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
+from dvc.repo import Repo
 from filelock import FileLock
 from hypothesis import settings
 
@@ -42,7 +44,8 @@ settings.load_profile("default")
 
 
 # Files that take longest, which start first: one that a worker begins when all others are done makes the suite longer.
-LONG = ("pipeline", "experiments", "sharing", "benchmarks", "dashboard_browser", "provenance", "own_recording")
+# The second of them needs no clone, and so does not wait while another worker builds it.
+LONG = ("pipeline", "dashboard_browser", "experiments", "sharing", "benchmarks", "provenance", "own_recording")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -225,9 +228,17 @@ def clone(project: Path, run: Run) -> Path:
     """The same clone as it was committed; each test may change it."""
     (project / ".dvc" / "config.local").unlink(missing_ok=True)
     run(project, "git", "checkout", "--quiet", "--force", "-B", "work", "start")
-    run(project, "dvc", "checkout", "--quiet", "--force")
+    with chdir(project), Repo() as repo:
+        repo.checkout(force=True)
     assert run(project, "git", "status", "--porcelain") == ""
     return project
+
+
+def forget(patch: pytest.MonkeyPatch, module: str) -> None:
+    """Let a module be imported anew, until the patch is undone: afterwards its package has the old one again."""
+    package, _, name = module.rpartition(".")
+    patch.delitem(sys.modules, module)
+    patch.delattr(sys.modules[package], name)
 
 
 def ran(output: str) -> list[str]:

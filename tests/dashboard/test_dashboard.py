@@ -38,7 +38,7 @@ from ecg.recordings.signals import UnusableSegment
 from ecg.scanning.display import format_time
 from ecg.scanning.records import ScannedBeats
 from ecg.scanning.scan import scan
-from tests.conftest import ROOT, calibrating, prepare, ship
+from tests.conftest import ROOT, calibrating, forget, prepare, ship
 
 DATASET = dataset_named("ECG5000")
 Open = Callable[[str], AppTest]
@@ -612,7 +612,7 @@ def test_if_a_package_that_reads_recordings_is_missing_the_extra_is_named(
     missing: str, opened: Open, toy: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith(("ecg.scanning.", "ecg.recordings."))]:
-        monkeypatch.delitem(sys.modules, name)
+        forget(monkeypatch, name)
     monkeypatch.setitem(sys.modules, missing, None)
     app = recording_of(opened, ("mine.csv", as_table(toy[:21_600])))
     (error,) = app.error

@@ -26,7 +26,7 @@ from ecg.detector.model import Model
 from ecg.exceptions import InputError
 from ecg.files import csv_bytes
 from ecg.params import Params, Recording
-from ecg.recordings import cutting
+from ecg.recordings import cutting, signals
 from ecg.recordings.classes import match_beats
 from ecg.recordings.patient import split_recording
 from ecg.recordings.reading import open_lead
@@ -40,7 +40,7 @@ from ecg.scanning.scan import scan
 from ecg.training import fitting
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
-from tests.conftest import ROOT, calibrating
+from tests.conftest import ROOT, calibrating, forget
 
 RATE = 360.0
 Shipped = tuple[bytes, Detector]  # an ONNX file, and what reads it
@@ -161,7 +161,7 @@ def test_every_beat_has_its_score_threshold_and_verdict(scanned: Scan, recording
 
 
 def test_progress_is_reported_up_to_the_end(own: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecg.recordings.signals.CHUNK_SECONDS", 60)
+    monkeypatch.setattr(signals, "CHUNK_SECONDS", 60)
     shares: list[float] = []
     scan(own, str(folder / "toy.npy"), rate=RATE, on_progress=shares.append)
     assert len(shares) == 5
@@ -479,8 +479,8 @@ def test_a_missing_package_is_named_with_its_extra(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, missing, None)
-        patch.delitem(sys.modules, "ecg.scanning.timeline", raising=False)
-        patch.delitem(sys.modules, "ecg.evaluation.drawing", raising=False)
+        forget(patch, "ecg.scanning.timeline")
+        forget(patch, "ecg.evaluation.drawing")
         with pytest.raises(InputError, match=rf"^{purpose} needs {missing}: pip install 'ecg-anomaly-detector\[rec"):
             scan(own, str(folder / "toy.npy"), rate=RATE) if does == "scan" else write_report(scanned, tmp_path / "new")
 
