@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ SHORT = ["-S", "train.epochs=1", "-S", "evaluate.resamples=100"]
 @pytest.fixture
 def queue(clone: Path, run: Run) -> Path:
     """The clone without experiments of other tests."""
-    # A worker may leave an empty folder here, at which `dvc exp show` fails from then on.
-    shutil.rmtree(clone / ".dvc" / "tmp" / "exps" / "run", ignore_errors=True)
     run(clone, "dvc", "exp", "remove", "--all-commits")
     run(clone, "dvc", "queue", "remove", "--all")
     return clone
@@ -97,22 +94,22 @@ def test_the_table_has_the_figures_that_matter_and_the_parameters_that_differ(qu
     assert header == ["Experiment", "f1", "false_positive_rate", "calibrate.alpha"]
 
 
-def test_an_experiment_is_followed_while_it_runs(queue: Path, run: Run, environment: dict[str, str]) -> None:
-    run(queue, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "train.model=lstm", "-S", "train.epochs=1000")
-    start_workers(queue, environment, 1)
+def test_an_experiment_is_followed_while_it_runs(clone: Path, run: Run, environment: dict[str, str]) -> None:
+    run(clone, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "train.model=lstm", "-S", "train.epochs=1000")
+    start_workers(clone, environment, 1)
     end, steps = time.monotonic() + 120, set()
     while not any(0 < step < 1000 for step in steps):
         assert time.monotonic() < end
         show = subprocess.run(
-            ["dvc", "exp", "show", "--json"], cwd=queue, env=environment, stdout=subprocess.PIPE, check=False
+            ["dvc", "exp", "show", "--json"], cwd=clone, env=environment, stdout=subprocess.PIPE, check=False
         )
         record = json.loads(show.stdout or "[]")  # it fails as long as the experiment's folder is half made
         for experiment in (experiment for base in record for experiment in base.get("experiments") or []):
             if experiment["name"] == "slow":
                 metrics = (experiment["revs"][0]["data"] or {}).get("metrics") or {}
                 steps.add(metrics.get("metrics/train/metrics.json", {}).get("data", {}).get("step", 0))
-    run(queue, "dvc", "queue", "stop", "--kill")
-    wait_for(queue, run, "Running", 60)
+    run(clone, "dvc", "queue", "stop", "--kill")
+    wait_for(clone, run, "Running", 60)
 
 
 def test_an_experiment_is_compared_applied_branched_and_saved(queue: Path, run: Run) -> None:

@@ -66,12 +66,7 @@ def test_a_stage_imports_only_what_it_uses(stage: str, used: list[str], run: Run
 
 def test_another_alpha_runs_calibrate_and_evaluate_alone(clone: Path, run: Run) -> None:
     set_param(clone, "calibrate", "alpha", 0.1)
-    assert ran(run(clone, "dvc", "repro", "--dry")) == ["calibrate", "evaluate"]
-
-
-def test_another_size_runs_train_and_what_reads_its_outputs(clone: Path, run: Run) -> None:
-    set_param(clone, "models", "dense", {"hidden": [32], "latent": 2, "noise": 0.0})
-    assert ran(run(clone, "dvc", "repro", "--dry"))[0] == "train"
+    assert ran(run(clone, "dvc", "repro")) == ["calibrate", "evaluate"]
 
 
 @pytest.mark.parametrize("method", ["pot", "f1"])
@@ -150,6 +145,13 @@ def test_every_plot_is_shown_with_its_data(clone: Path, run: Run, tmp_path: Path
         assert "<DVC" not in json.dumps(spec)
 
 
+def test_an_experiment_with_another_size_leaves_metrics_to_compare(clone: Path, run: Run) -> None:
+    log = run(clone, "dvc", "exp", "run", "--name", "narrow", "-S", "models.dense.hidden=[32]", "-S", "train.epochs=3")
+    assert ran(log) == ["train", "calibrate", "evaluate"]
+    changed = json.loads(run(clone, "dvc", "metrics", "diff", "HEAD", "narrow", "--json"))
+    assert changed["metrics/train/metrics.json"]["parameters"]["diff"] < 0
+
+
 def test_the_starting_recipe_is_reached_by_parameters(clone: Path, run: Run, tmp_path: Path) -> None:
     run(clone, "dvc", "exp", "run", *[word for name, value in RECIPE.items() for word in ("-S", f"{name}={value}")])
     metrics = metrics_in(clone, "evaluate")
@@ -198,13 +200,10 @@ def test_a_wrong_model_is_reported_before_anything_is_made(
 
 
 @pytest.mark.parametrize("model", ["conv1d", "lstm", "vae"])
-def test_another_architecture_goes_through_the_same_pipeline_and_is_compared(clone: Path, run: Run, model: str) -> None:
-    set_param(clone, "models", "lstm", {"hidden": 64, "patch": 35, "latent": 3})  # few steps: the export is quick
+def test_another_architecture_goes_through_the_same_pipeline(clone: Path, run: Run, model: str) -> None:
     set_param(clone, "train", "model", model)
     set_param(clone, "train", "epochs", 12)
     assert ran(run(clone, "dvc", "repro")) == ["preprocess", "train", "calibrate", "evaluate"]
-    changed = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
-    assert changed["metrics/train/metrics.json"]["parameters"]["diff"] != 0
     metrics = metrics_in(clone, "evaluate")
     assert metrics["auc"] > 0.9
     assert metrics["development_auc"] > 0.9

@@ -34,7 +34,7 @@ def run(model: bytes, beats: np.ndarray) -> list[np.ndarray]:
         (3, "standard", 140, "conv1d", {"channels": [8, 16], "kernel": 7, "latent": 2}),
         (1, "standard", 140, "lstm", {"hidden": 6, "patch": 70, "latent": 1}),
         (3, "filter", 33, "lstm", {"hidden": 6, "patch": 10, "latent": 2}),
-        (2, "none", 140, "lstm", {"hidden": 6, "patch": 35, "latent": 1}),
+        (2, "none", 140, "lstm", {"hidden": 6, "patch": 20, "latent": 1}),
         (1, "filter", 33, "vae", {"hidden": [16], "latent": 3, "beta": 0.1, "score": "error"}),
         (2, "standard", 140, "vae", {"hidden": [16, 8], "latent": 1, "beta": 0.1, "score": "elbo"}),
         (3, "none", 140, "vae", {"hidden": [16], "latent": 3, "beta": 0.1, "score": "error"}),

@@ -208,8 +208,7 @@ from ecg.detector.model import Model
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
 normal, settings = np.load("normal.npy"), params.load()
-quick = {"conv1d": {"channels": [2, 3], "kernel": 3, "latent": 2}, "lstm": {"hidden": 8, "patch": 35, "latent": 2}}
-sections = settings.models | quick
+sections = settings.models | {"lstm": {"hidden": 8, "patch": 35, "latent": 2}}  # whose export is quick
 for name in models.names():
     train = settings.train.model_copy(update={"model": name, "epochs": 2})
     scaling, build = Scaling.fit(normal, settings.preprocess), partial(models.build, name, sections)
