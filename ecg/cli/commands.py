@@ -163,13 +163,7 @@ def scan(
     bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
         scanned = scan_recording(
-            detector,
-            recording,
-            lead,
-            rate,
-            alpha,
-            adaptive=not fixed,
-            on_progress=lambda share: bar.update(share - bar.n),
+            detector, recording, lead, rate, alpha, adaptive=not fixed, on_progress=lambda now: bar.update(now - bar.n)
         )
     if output is not None:
         for path in write_report(scanned, output):

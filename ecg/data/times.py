@@ -50,8 +50,7 @@ def save(path: Path, train: Beats, test: Beats, times: Times) -> None:
         "row": np.concatenate([np.arange(1, size + 1) for size in sizes]),
         "class": [NAMES[label] for part in parts.values() for label in part.classes.tolist()],
     }
-    table |= {name: getattr(times, name) for name in ("seconds", "rr_before", "rr_after", "quality")}
-    write_csv(path, pd.DataFrame(table, columns=COLUMNS))
+    write_csv(path, pd.DataFrame(table | vars(times), columns=COLUMNS))
 
 
 def save_none(path: Path) -> None:

@@ -12,18 +12,18 @@ from ecg.params import Calibrate
 
 def roc(evaluation: Evaluation) -> pd.DataFrame:
     """The ROC curve from (0, 0) to (1, 1); empty without both kinds of beats."""
-    curve = roc_curve(*evaluation.truth_and_score) if evaluation.comparable else ((), ())
-    return pd.DataFrame(dict(zip(("false_positive_rate", "true_positive_rate"), curve, strict=False)))
+    if not evaluation.comparable:
+        return pd.DataFrame(columns=["false_positive_rate", "true_positive_rate"])
+    false_positive_rate, true_positive_rate, _ = roc_curve(*evaluation.truth_and_score)
+    return pd.DataFrame({"false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate})
 
 
 def precision_recall(evaluation: Evaluation) -> pd.DataFrame:
     """The precision-recall curve; empty without both kinds of beats."""
-    curve = (
-        precision_recall_curve(*evaluation.truth_and_score, drop_intermediate=True)
-        if evaluation.comparable
-        else ((), ())
-    )
-    return pd.DataFrame(dict(zip(("precision", "recall"), curve, strict=False)))
+    if not evaluation.comparable:
+        return pd.DataFrame(columns=["precision", "recall"])
+    precision, recall, _ = precision_recall_curve(*evaluation.truth_and_score, drop_intermediate=True)
+    return pd.DataFrame({"precision": precision, "recall": recall})
 
 
 def methods(

@@ -45,12 +45,11 @@ class Convolution(nn.Module):
     def __init__(self, members: int, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.affine = Affine(members, inputs * kernel, outputs)
-        self.shape = members * outputs, inputs, 1, kernel
-        self.stride = stride
+        self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, K * inputs, 1, L) -> (B, K * outputs, 1, ceil(L / stride)); (B, inputs, 1, L) if all members share it."""
-        _, inputs, _, kernel = self.shape
-        weight, bias = self.affine.weight.mT.reshape(self.shape), self.affine.bias.flatten()
-        groups = x.shape[1] // inputs  # K, or 1 for a shared input
-        return nn.functional.conv2d(x, weight, bias, (1, self.stride), (0, kernel // 2), groups=groups)
+        bias = self.affine.bias.flatten()  # (K * outputs,)
+        weight = self.affine.weight.mT.reshape(len(bias), -1, 1, self.kernel)  # (K * outputs, inputs, 1, kernel)
+        groups = x.shape[1] // weight.shape[1]  # K, or 1 for a shared input
+        return nn.functional.conv2d(x, weight, bias, (1, self.stride), (0, self.kernel // 2), groups=groups)

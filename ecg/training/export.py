@@ -54,7 +54,8 @@ def weights(ensemble: Ensemble) -> bytes:
 
 
 def _exported(ensemble: Ensemble, example: torch.Tensor) -> onnx.ModelProto:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not installed
+    for library in ("torch.onnx", "onnxscript"):  # torchvision is not installed; a Split is not computed in advance
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):  # of PyTorch's own use of what it has deprecated
             program = torch.onnx.export(
