@@ -33,6 +33,7 @@ from ecg.params import Calibrate, Params, Recording
 from ecg.training import fitting
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
+from tests.dvc_command import dvc
 
 ROOT = Path(__file__).parents[1]
 FACTS = {"dataset": "ECG5000"}  # in the model's metadata
@@ -184,17 +185,22 @@ def run(environment: dict[str, str]) -> Run:
     """Run a command in a folder; what it prints. A failure fails the test, unless it is said to be expected."""
 
     def run(folder: Path, *command: str | Path, fails: bool = False, **variables: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode != 0) == fails, done.stdout
-        return done.stdout
+        program, *arguments = map(str, command)
+        if program == "dvc":
+            status, printed = dvc(arguments, folder, environment | variables)
+        else:
+            done = subprocess.run(
+                [program, *arguments],
+                cwd=folder,
+                env=environment | variables,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            status, printed = done.returncode, done.stdout
+        assert (status != 0) == fails, printed
+        return printed
 
     return run
 

@@ -32,7 +32,7 @@ from ecg.evaluation.metrics import ConfusionMatrix  # noqa: E402
 from ecg.params import Params  # noqa: E402
 from ecg.scanning.scan import STRIPS  # noqa: E402
 from tests.conftest import ROOT, prepare, ship  # noqa: E402
-from tests.dashboard.test_dashboard import as_csv, as_table  # noqa: E402
+from tests.dashboard.conftest import as_csv, as_table  # noqa: E402
 
 VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
 DESKTOP, PHONE = (1280, 900), (390, 844)

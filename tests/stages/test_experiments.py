@@ -19,7 +19,9 @@ SHORT = ["-S", "train.epochs=1", "-S", "evaluate.resamples=100"]
 
 @pytest.fixture
 def queue(clone: Path, run: Run) -> Path:
-    """The clone without experiments of other tests."""
+    """The clone without experiments of other tests, nor a worker, which lives on for some seconds after its last."""
+    run(clone, "dvc", "queue", "stop")
+    wait_for(clone, run, "Worker status: (?!0 active, 0 idle)")
     run(clone, "dvc", "exp", "remove", "--all-commits")
     run(clone, "dvc", "queue", "remove", "--all")
     return clone
@@ -33,10 +35,10 @@ def start_workers(clone: Path, environment: dict[str, str], jobs: int) -> None:
     )
 
 
-def wait_for(clone: Path, run: Run, condition: str, seconds: float = 240) -> str:
-    """What `dvc queue status` says once none of its lines contains `condition`."""
+def wait_for(clone: Path, run: Run, pattern: str, seconds: float = 240) -> str:
+    """What `dvc queue status` says once none of its lines contains `pattern`."""
     end = time.monotonic() + seconds
-    while condition in (output := run(clone, "dvc", "queue", "status")):
+    while re.search(pattern, output := run(clone, "dvc", "queue", "status")):
         assert time.monotonic() < end, output
         time.sleep(2)
     return output
