@@ -1,11 +1,11 @@
 import contextlib
 import io
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -421,15 +421,23 @@ def test_a_crash_of_the_reading_process_is_an_input_error(monkeypatch: pytest.Mo
         read(valid["parquet"], "parquet")
 
 
-def test_a_reading_process_ends_when_no_more_beats_are_wanted(tmp_path: Path) -> None:
+def test_a_reading_process_ends_when_no_more_beats_are_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    start, started = subprocess.Popen, []
+
+    def popen(*args: Any, **options: Any) -> subprocess.Popen:
+        started.append(start(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
     (tmp_path / "beats.parquet").write_bytes(as_parquet(np.zeros((3 * tables.ROWS, L))))
     table = BeatTable.open(tmp_path / "beats.parquet")
     with table.file:
         parts = table.batches(L)
         assert len(next(parts).samples) == tables.ROWS
+        (process,) = started
+        assert process.poll() is None
         parts.close()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert process.returncode is not None
 
 
 ENCODED = [
