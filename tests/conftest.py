@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import chdir
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import yaml
-from dvc.repo import Repo
 from filelock import FileLock
 from hypothesis import settings
 
@@ -234,8 +232,7 @@ def clone(project: Path, run: Run) -> Path:
     """The same clone as it was committed; each test may change it."""
     (project / ".dvc" / "config.local").unlink(missing_ok=True)
     run(project, "git", "checkout", "--quiet", "--force", "-B", "work", "start")
-    with chdir(project), Repo() as repo:
-        repo.checkout(force=True)
+    run(project, "dvc", "checkout", "--quiet", "--force")
     assert run(project, "git", "status", "--porcelain") == ""
     return project
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dvc.cli import main
 
-IMPORTED = [  # what DVC imports only where a command needs it takes longest
+IMPORTED = [  # DVC imports these only in the commands that need them
     "dulwich.porcelain",
     "dvc.cli.parser",
     "dvc.repo.experiments.queue.celery",
