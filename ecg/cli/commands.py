@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 STANDARD = Path("-")  # standard input or output
 MODELS = Path("models")
+REASONS = 5  # of alarms, the most frequent ones, that are printed
 
 Models = Annotated[Path, typer.Option(help="Folder of the model.")]
 Alpha = Annotated[
@@ -138,32 +140,38 @@ def scan(
     ] = None,
     alpha: Alpha = None,
     fixed: Annotated[
-        bool, typer.Option("--fixed", help="Keep the threshold fixed; do not adapt it to slow change.")
+        bool, typer.Option("--fixed", help="Do not follow slow change: compare with the recording's start.")
     ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for alarms, timeline and WFDB annotations.")
     ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
-    models: Models = MODELS,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a model that was trained on this patient.", show_default="the model of normal hearts"
+        ),
+    ] = None,
 ) -> None:
     """Find the alarms in a recording.
 
-    The recording is cut into beats in the same way as the one that the model was trained on; the beats are scored in
-    the order of time.
+    The model of normal hearts needs no training on the patient: it compares each beat with the patient's own normal
+    beat and rhythm. A model of your own cuts and scores beats as those that it was trained on.
     """
     from tqdm import tqdm
 
     from ecg.detector.detector import Detector
+    from ecg.hearts.model import HeartModel
 
-    detector = Detector.load(models)
+    model = HeartModel.load() if models is None else Detector.load(models)
     with needed_for("reading recordings", "recordings"):
         from ecg.scanning.report import write_report
         from ecg.scanning.scan import scan as scan_recording
     bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
         scanned = scan_recording(
-            detector, recording, lead, rate, alpha, adaptive=not fixed, on_progress=lambda now: bar.update(now - bar.n)
+            model, recording, lead, rate, alpha, adaptive=not fixed, on_progress=lambda now: bar.update(now - bar.n)
         )
     if output is not None:
         for path in write_report(scanned, output):
@@ -180,11 +188,18 @@ def _print_scan(scanned: "Scan") -> None:
 
     for warning in scanned.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    summary = flat({name: value for name, value in scanned.summary().items() if name != "warnings"})
+    for change in scanned.changes:
+        print(f"finding: {change}", file=sys.stderr)
+    lists = ("changes", "warnings")
+    summary = flat({name: value for name, value in scanned.summary().items() if name not in lists})
     _print_aligned({name: f"{value:.4g}" if isinstance(value, float) else value for name, value in summary.items()})
     if scanned.strips:
         times = [format_time(scanned.beats.seconds[strip.beat]) for strip in scanned.strips]
         print(f"furthest above the threshold  {', '.join(times)}")
+    reasons = Counter(scanned.beats.why[scanned.beats.alarms].tolist())
+    for reason, alarms in reasons.most_common(REASONS):
+        if reason:
+            print(f"{alarms:>6,} alarms: {reason}")
 
 
 def info(

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,9 @@ from ecg.detector.model import MODEL
 from ecg.detector.verdicts import Verdicts
 from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
+
+if TYPE_CHECKING:
+    from ecg.hearts.model import HeartModel
 
 NORMAL_CLASS = 1  # if provenance.json does not say which class is normal
 FIT = "fit.npz"  # the normal training beats, in the folder of the test beats
@@ -55,6 +59,14 @@ def _version(path: Path) -> list[object]:
 
 
 _cached = partial(st.cache_resource, max_entries=2, hash_funcs={type(Path()): _version})
+
+
+@st.cache_resource(show_spinner="Loading the model of normal hearts")
+def normal_hearts() -> "HeartModel":
+    """The model of normal hearts, which ships with the package."""
+    from ecg.hearts.model import HeartModel
+
+    return HeartModel.load()
 
 
 @_cached(show_spinner="Loading the model")

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from ecg.dashboard import loading
 from ecg.dashboard.messages import escape_markdown
 from ecg.dashboard.results import FOUR_DECIMALS, SHOWN, computed_once, show_table
 from ecg.detector.detector import Detector
@@ -20,10 +21,12 @@ from ecg.files import csv_bytes
 from ecg.scanning.display import time_unit
 
 if TYPE_CHECKING:  # imported where it is used: the first page should not wait for it
+    from ecg.hearts.model import HeartModel
     from ecg.scanning.records import Scan
 
 TYPES = ("hea", "dat", "edf", "csv", "tsv", "txt", "npy")
 RESULT = "scanned recording"
+ALPHAS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)  # of the model of normal hearts, that can be chosen
 _NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{,199}")
 
 
@@ -86,7 +89,7 @@ def show(detector: Detector, alpha: float | None, *, is_open: bool) -> None:
         "The recording stays in this session's memory. During the scan it is also in temporary files, which are then "
         "deleted. It is neither stored nor logged."
     )
-    options = _options(detector) | {"alpha": alpha}
+    options = _options(detector, alpha)
     if not files:
         st.session_state.pop(RESULT, None)
         st.info(
@@ -96,15 +99,36 @@ def show(detector: Detector, alpha: float | None, *, is_open: bool) -> None:
             icon=":material/upload_file:",
         )
         return
-    inputs = (tuple(sorted(file.file_id for file in files)), detector, options)
-    scanned = computed_once(RESULT, inputs, lambda: _scan(detector, files, options), "This recording cannot be scanned")
+    inputs = (tuple(sorted(file.file_id for file in files)), options)
+    scanned = computed_once(RESULT, inputs, lambda: _scan(files, options), "This recording cannot be scanned")
     if scanned is not None:
         _show_scan(scanned)
 
 
-def _options(detector: Detector) -> dict[str, Any]:
-    """The chosen lead, sampling rate and kind of threshold, as arguments of `ecg.scanning.scan.scan`."""
-    model_lead = detector.dataset.lead
+def _options(detector: Detector, alpha: float | None) -> dict[str, Any]:
+    """The chosen model, alarm setting, lead, sampling rate, and what follows change: arguments of a scan."""
+    left, right = st.columns([1, 2], gap="medium", vertical_alignment="bottom")
+    own = left.toggle(
+        "By this page's model",
+        key="own model",
+        help="Off: by the model of normal hearts, which compares each beat with the patient's own normal beat and "
+        "rhythm and needs no training on the patient. On: by the model that this page shows, and its alarm setting; it "
+        "fits only the patient that it was trained on.",
+        persist_state="session",
+    )
+    if own:
+        model: Detector | HeartModel = detector
+    else:
+        model = loading.normal_hearts()
+        alpha = right.select_slider(
+            "Accepted false alarms, share of normal beats",
+            ALPHAS,
+            value=model.calibration.alpha,
+            format_func=lambda share: f"{share:.1%}",
+            key="alpha of normal hearts",
+            persist_state="session",
+        )
+    model_lead = detector.dataset.lead if own else None
     default = "the first" if model_lead is None else f"{model_lead}, as the model"
     first, second, third = st.columns(3, gap="medium", vertical_alignment="bottom")
     lead = first.text_input(
@@ -121,17 +145,17 @@ def _options(detector: Detector) -> dict[str, Any]:
         persist_state="session",
     )
     adaptive = third.toggle(
-        "Adaptive threshold",
+        "Follow slow change",
         value=True,
         key="adaptive",
-        help="Scores change slowly, for example when electrodes dry or the person turns over. An adaptive threshold "
-        "follows this; otherwise the threshold is fixed.",
+        help="Beats change slowly, for example when electrodes dry or the person turns over. Off: they are "
+        "compared with the recording's start.",
         persist_state="session",
     )
-    return {"lead": lead or None, "rate": rate, "adaptive": adaptive}
+    return {"model": model, "alpha": alpha, "lead": lead or None, "rate": rate, "adaptive": adaptive}
 
 
-def _scan(detector: Detector, files: Sequence[UploadedFile], options: dict[str, Any]) -> ScannedUpload:
+def _scan(files: Sequence[UploadedFile], options: dict[str, Any]) -> ScannedUpload:
     """Scan the files in a temporary folder, which no error message mentions."""
     with needed_for("reading recordings", "recordings"):
         from ecg.scanning.scan import scan
@@ -144,8 +168,7 @@ def _scan(detector: Detector, files: Sequence[UploadedFile], options: dict[str, 
             for file, name in zip(files, names, strict=True):
                 Path(folder, name).write_bytes(file.getbuffer())
             scanned = scan(
-                detector,
-                str(Path(folder, main)),
+                path=str(Path(folder, main)),
                 on_progress=lambda share: bar.progress(min(share, 1.0), label),
                 **options,
             )
@@ -154,7 +177,7 @@ def _scan(detector: Detector, files: Sequence[UploadedFile], options: dict[str, 
         finally:
             bar.empty()
     alarms = scanned.beats.table().query("anomalous").reset_index(drop=True)
-    first = alarms[:SHOWN].drop(columns="anomalous")
+    first = alarms[:SHOWN].drop(columns=["anomalous", "anomalous_from_start"]).replace({"why": {"": None}})
     return ScannedUpload(scanned, csv_bytes(alarms), first.dropna(axis="columns", how="all"))
 
 
@@ -164,8 +187,11 @@ def _show_scan(scanned: ScannedUpload) -> None:
         f"**{escape_markdown(recording.name)}**, lead {escape_markdown(recording.lead)}, "
         f"{_duration(recording.duration)}, {recording.rate:g} Hz"
     )
+    st.caption(f"Judged by {scan.judged_by}" + ("." if scan.alpha is None else f", at alpha {scan.alpha:g}."))
     for warning in scan.warnings:
         st.warning(escape_markdown(warning), icon=":material/warning:")
+    for change in scan.changes:
+        st.info(escape_markdown(f"{str(change).capitalize()}."), icon=":material/timeline:")
     _show_figures(scan)
     _show_timeline(scan)
     alarms = len(scan.beats.alarms)
@@ -183,6 +209,12 @@ def _show_figures(scan: "Scan") -> None:
     with st.container(horizontal=True):
         st.metric("Beats", f"{summary['beats']:,}", width=160)
         st.metric("Alarms", f"{summary['alarms']:,}", width=160)
+        st.metric(
+            "Unlike the start",
+            f"{summary['alarms_from_start']:,}",
+            help="Alarms if nothing followed slow change since the recording's start.",
+            width=160,
+        )
         st.metric("Alarms per hour", f"{summary['alarms_per_hour']:,.0f}", width=160)
         st.metric("Heart rate", heart_rate, help="Beats per minute, from the median RR interval.", width=160)
     unusable = [f"{seconds:,.1f} s {kind}" for kind, seconds in summary["seconds_without_ecg"].items() if seconds]
@@ -203,7 +235,7 @@ def _show_timeline(scan: "Scan") -> None:
     with st.container(gap=None):
         for chart, title in zip(timeline(scan), titles, strict=True):
             st.altair_chart(chart, alt=f"{title}, over {_duration(scan.recording.duration)}.")
-    caption = [f"Scores on a logarithmic axis. Line: the threshold, {'adaptive' if scan.adaptive else 'fixed'}."]
+    caption = ["Scores on a logarithmic axis. Line: the threshold."]
     if segments:
         longest = f" (the {MOST_SEGMENTS:,} longest of {segments:,} segments)" if segments > MOST_SEGMENTS else ""
         caption.append(f"Grey: unusable signal{longest}.")

@@ -2,6 +2,8 @@
 
 reading   one lead of a file, or of a record on PhysioNet: samples and annotations
 signals   the filtered lead, its R peaks, and the segments of unusable signal
+r_peaks   R peaks of a filtered lead
+quality   stretches of noise, and recordings that are no ECG
 cutting   beats cut from the lead, by one of several segmentations
 classes   annotated beats and their classes by the AAMI
 patient   a patient's own normal beats to train on, and the rest to test

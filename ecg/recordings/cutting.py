@@ -64,7 +64,7 @@ class BeatWindows:
             raise InputError(
                 f"the recording of {end:.0f} s has {len(usable)} usable beats; {MIN_BEATS} are needed. It has "
                 f"{len(seconds)} R peaks, {int(unusable.sum())} of them in or next to unusable signal "
-                f"({listed}); try another lead"
+                f"({listed}); " + ("try another lead" if lead.no_ecg is None else f"it is no ECG: {lead.no_ecg}")
             )
         start, stop, before, after = (column[usable] for column in (start, stop, before, after))
         return cls(usable, start, stop, before, after, LeftOut(int(unusable.sum()), int((~inside).sum())))

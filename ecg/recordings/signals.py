@@ -1,16 +1,10 @@
 """One lead, processed chunk by chunk: band-pass filter, R-peak detection, and the segments of unusable signal.
 
-Memory does not grow with the length of the recording: the filtered lead is kept in a temporary file. R peaks are
-detected by NeuroKit2's own method, which `benchmarks/recordings.py` compares with others.
-
-References
-----------
-Makowski et al. 2021, "NeuroKit2: A Python toolbox for neurophysiological signal processing"; Brammer 2020, "biopeaks: a
-graphical user interface for feature extraction from heart- and breathing biosignals".
+Memory does not grow with the length of the recording: the filtered lead is kept in a temporary file.
 """
 
 import tempfile
-import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +18,8 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from ecg.exceptions import InputError
 from ecg.params import Cutting
+from ecg.recordings.quality import SHORTEST_NOISE, Measures, measure, noisy_stretches, why_no_ecg
+from ecg.recordings.r_peaks import REFRACTORY_SECONDS, detect_r_peaks
 from ecg.recordings.reading import Lead
 
 SAMPLING_RATE = 250  # Hz, of the processed lead, for any recording
@@ -32,13 +28,12 @@ MARGIN_SECONDS = 10  # processed in addition on both sides of a chunk, so that i
 FLAT_SECONDS = 1.0  # shortest constant signal that is unusable
 FLAT_TOLERANCE = 1e-9  # largest change from sample to sample that counts as constant, as a share of the largest sample
 CLIPPED_SECONDS = 0.03  # shortest time at the signal's minimum or maximum that is clipping
-REFRACTORY_SECONDS = 0.2  # after an R peak, in which there is no other
 QUALITY_SECONDS = 0.4  # on both sides of an R peak, over which its signal quality is computed
 QRS_SECONDS = 0.1  # on both sides of an R peak, within which its QRS complex lies
 FILTER_ORDER = 2  # of the Butterworth filter, which is applied forwards and backwards
 MIN_SAMPLES = 20 * FILTER_ORDER  # that can be filtered
 
-UnusableKind = Literal["missing", "flat", "clipped"]
+UnusableKind = Literal["missing", "flat", "clipped", "noisy"]
 OnProgress = Callable[[float], object]  # called with the share of the work that is done
 
 
@@ -59,6 +54,7 @@ class ProcessedLead:
     r_peaks: np.ndarray  # int, of shape (m,): indices of samples; none within unusable signal
     quality: np.ndarray  # float, of shape (m,): the quality index of each R peak; 1 without baseline wander and noise
     unusable: list[UnusableSegment]  # sorted by start
+    no_ecg: str | None  # why the recording is no ECG; None if it may be one
     inverted: bool  # whether the lead was inverted, because most of its QRS complexes are negative
 
     @property
@@ -86,24 +82,26 @@ def process_lead(
     chunk_length = CHUNK_SECONDS * SAMPLING_RATE
     bounds = [(start, min(start + chunk_length, length)) for start in range(0, length, chunk_length)]
     inverted = _is_inverted(lead, settings, bounds)
-    r_peaks, quality, unusable = [], [], []
+    r_peaks, quality, unusable, measures = [], [], list[UnusableSegment](), list[Measures]()
     with tempfile.TemporaryFile() as file:
         for start, stop in bounds:
             chunk = _Chunk.read(lead, settings, start, stop)
             filtered = -chunk.filtered if inverted else chunk.filtered
             filtered[start - chunk.first : stop - chunk.first].astype(np.float32).tofile(file)
-            detected = _detect_r_peaks(filtered) + chunk.first
+            detected = detect_r_peaks(filtered, SAMPLING_RATE) + chunk.first
             detected = detected[(detected >= start) & (detected < stop)]
             r_peaks.append(detected)
             quality.append(chunk.quality(detected))
             unusable += chunk.unusable(start / SAMPLING_RATE, (start + chunk_length) / SAMPLING_RATE)
+            measures.append(chunk.measures)
             on_progress(stop / length)
         file.flush()
         segments, joined = _merged(unusable), np.concatenate(r_peaks)
         usable = ~overlapping(segments, joined / SAMPLING_RATE, joined / SAMPLING_RATE)
         usable[1:] &= np.diff(joined) > REFRACTORY_SECONDS * SAMPLING_RATE  # one peak may be detected in two chunks
         samples = np.memmap(file, np.float32, "r", shape=(length,))
-        yield ProcessedLead(samples, joined[usable], np.concatenate(quality)[usable], segments, inverted)
+        no_ecg = why_no_ecg(measures)
+        yield ProcessedLead(samples, joined[usable], np.concatenate(quality)[usable], segments, no_ecg, inverted)
 
 
 def unusable_seconds(segments: list[UnusableSegment]) -> dict[UnusableKind, float]:
@@ -145,6 +143,7 @@ class _Chunk:
     raw_rate: float  # of the raw samples, in Hz
     noise: np.ndarray  # cumulative squares of what the filter removes from the raw samples
     power: np.ndarray  # cumulative squares of the raw samples without their mean
+    measures: Measures
 
     @classmethod
     def read(cls, lead: Lead, settings: Cutting, start: int, stop: int) -> "_Chunk":
@@ -165,7 +164,7 @@ class _Chunk:
         filtered = np.pad(filtered, (0, beyond), mode="edge")
         centred = filled - filled.mean()
         noise, power = np.cumsum(np.square(centred - clean)), np.cumsum(np.square(centred))
-        return cls(first, filtered, raw, raw_first, rate, noise, power)
+        return cls(first, filtered, raw, raw_first, rate, noise, power, measure(filtered, raw, SAMPLING_RATE))
 
     def quality(self, r_peaks: np.ndarray) -> np.ndarray:
         """The share of the power around each R peak in the filter's band (after Li, Mark, Clifford 2008)."""
@@ -191,33 +190,50 @@ class _Chunk:
             _, runs = find_peaks(np.pad(marks.astype(np.int8), 1), plateau_size=shortest)
             for first, last in zip(runs["left_edges"].tolist(), runs["right_edges"].tolist(), strict=True):
                 begins, ends = (self.raw_first + first - 1) / rate, (self.raw_first + last) / rate
-                if ends > start and begins < stop:
-                    segments.append(UnusableSegment(max(begins, start), min(ends, stop), kind))
-        return segments
+                segments.append(UnusableSegment(begins, ends, kind))
+        for begins, ends in noisy_stretches(self.measures):
+            offset = 0
+            segments.append(UnusableSegment(offset + begins, offset + ends, "noisy"))
+        return [
+            replace(segment, start=max(segment.start, start), stop=min(segment.stop, stop))
+            for segment in segments
+            if segment.stop > start and segment.start < stop
+        ]
 
 
 def _merged(segments: list[UnusableSegment]) -> list[UnusableSegment]:
-    """Join segments of a kind that meet, drop those that lie within another, and sort them by start."""
+    """Join segments of a kind that meet, drop those that lie within another, and sort them by start.
+
+    Noise is measured over some seconds, and so reaches into signal that is unusable for another reason, such as a loose
+    electrode: there, the other reason is kept, and if little noise is left, it was the other signal's edge.
+    """
     merged: list[UnusableSegment] = []
     for segment in sorted(segments, key=lambda s: (s.kind, s.start)):
         if merged and merged[-1].kind == segment.kind and segment.start <= merged[-1].stop + 1e-6:
             merged[-1] = replace(merged[-1], stop=max(merged[-1].stop, segment.stop))
         else:
             merged.append(segment)
-    merged.sort(key=lambda s: (s.start, -s.stop, s.kind != "flat"))  # any that contains another comes before it
-    reached = accumulate((segment.stop for segment in merged), max, initial=-np.inf)
-    return [segment for segment, stop in zip(merged, reached, strict=False) if segment.stop > stop]
+    others = [segment for segment in merged if segment.kind != "noisy"]
+    others.sort(key=lambda s: (s.start, -s.stop, s.kind != "flat"))  # any that contains another comes before it
+    reached = accumulate((segment.stop for segment in others), max, initial=-np.inf)
+    others = [segment for segment, stop in zip(others, reached, strict=False) if segment.stop > stop]
+    noisy = [part for segment in merged if segment.kind == "noisy" for part in _noise_outside(segment, others)]
+    return sorted(others + noisy, key=lambda s: s.start)
 
 
-def _detect_r_peaks(filtered: np.ndarray) -> np.ndarray:
-    """The indices of the R peaks; none in a constant signal."""
-    import neurokit2 as nk
-
-    if not np.ptp(filtered) > 0 or len(filtered) < SAMPLING_RATE:
-        return np.empty(0, int)
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of a mean, where no QRS complex ends
-        detected = nk.ecg_findpeaks(filtered, sampling_rate=SAMPLING_RATE, method="neurokit")
-    return np.asarray(detected["ECG_R_Peaks"], int)
+def _noise_outside(segment: UnusableSegment, others: list[UnusableSegment]) -> list[UnusableSegment]:
+    """The parts of a noisy segment outside others, which are sorted by start and by stop; none if they are short."""
+    start, parts = segment.start, list[UnusableSegment]()
+    for other in others[bisect_right(others, start, key=lambda s: s.stop) :]:
+        if other.start >= segment.stop:
+            break
+        if other.start > start:
+            parts.append(replace(segment, start=start, stop=other.start))
+        start = other.stop
+    if start < segment.stop:
+        parts.append(replace(segment, start=start))
+    left = sum(part.stop - part.start for part in parts)
+    return parts if left == segment.stop - segment.start or left >= SHORTEST_NOISE else []
 
 
 # Own code: NeuroKit2's ecg_invert looks at the largest deflections, and inverts records with large ectopic beats.
@@ -226,8 +242,9 @@ def _is_inverted(lead: Lead, settings: Cutting, bounds: list[tuple[int, int]]) -
     reach = int(QRS_SECONDS * SAMPLING_RATE)
     for start, stop in bounds:
         chunk = _Chunk.read(lead, settings, start, stop)
-        lost = sum(unusable_seconds(chunk.unusable(start / SAMPLING_RATE, stop / SAMPLING_RATE)).values())
-        r_peaks = _detect_r_peaks(chunk.filtered)
+        unusable = _merged(chunk.unusable(start / SAMPLING_RATE, stop / SAMPLING_RATE))
+        lost = sum(unusable_seconds(unusable).values())
+        r_peaks = detect_r_peaks(chunk.filtered, SAMPLING_RATE)
         r_peaks = r_peaks[(r_peaks >= reach) & (r_peaks < len(chunk.filtered) - reach)]
         if lost < (stop - start) / SAMPLING_RATE / 2 and len(r_peaks):
             complexes = chunk.filtered[r_peaks[:, None] + np.arange(-reach, reach + 1)]

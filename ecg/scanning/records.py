@@ -11,7 +11,19 @@ from ecg.recordings.cutting import LeftOut
 from ecg.recordings.signals import UnusableSegment, unusable_seconds
 from ecg.scanning.display import format_time
 
-COLUMNS = ("seconds", "time", "rr_before", "rr_after", "quality", "score", "p_value", "threshold", "anomalous")
+COLUMNS = (
+    "seconds",
+    "time",
+    "rr_before",
+    "rr_after",
+    "quality",
+    "score",
+    "p_value",
+    "threshold",
+    "anomalous",
+    "anomalous_from_start",
+    "why",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,8 @@ class ScannedBeats(Times):
     p_value: np.ndarray  # float; NaN where the model was calibrated without held-out beats
     threshold: np.ndarray  # float, the score from which each beat is anomalous (`Calibration.threshold`)
     anomalous: np.ndarray  # bool, whether the beat is an alarm
+    anomalous_from_start: np.ndarray  # bool, whether it would be one if nothing followed slow change since the start
+    why: np.ndarray  # str, the reason of an alarm, where the model gives one
 
     @property
     def alarms(self) -> np.ndarray:
@@ -59,21 +73,42 @@ class RhythmStrip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """A stretch of a recording in which most beats are unlike its start, from `start` to `stop` in seconds."""
+
+    start: float
+    stop: float
+    beats: int
+    unlike: int  # of these, how many are unlike the start
+    lasts: bool  # whether it lasts to the end of the recording
+
+    def __str__(self) -> str:
+        until = "on" if self.lasts else f"to {format_time(self.stop)}"
+        return f"unlike the start from {format_time(self.start)} {until}: {self.unlike:,} of {self.beats:,} beats"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scan:
     """A recording's beats with their verdicts.
 
+    judged_by : the model
+    alpha : the accepted false-alarm rate; None if the model has none
     unusable : the segments of unusable signal, sorted by start
     left_out : the beats that were not scored
-    adaptive : whether the threshold follows slow change
+    adaptive : whether the verdicts follow slow change
+    changes : stretches in which most beats are unlike the start
     strips : rhythm strips of the alarms that are furthest above the threshold
     warnings : reasons to doubt the alarms, a sentence each
     """
 
     recording: RecordingInfo
+    judged_by: str
+    alpha: float | None
     beats: ScannedBeats
     unusable: list[UnusableSegment]
     left_out: LeftOut
     adaptive: bool
+    changes: list[Change]
     strips: list[RhythmStrip]
     warnings: list[str]
 
@@ -102,9 +137,13 @@ class Scan:
             "seconds_without_ecg": unusable_seconds(self.unusable),
             "heart_rate": float(60 / np.median(rr)) if len(rr) else None,
             "quality": float(np.median(beats.quality)),
-            "adaptive_threshold": self.adaptive,
+            "judged_by": self.judged_by,
+            "alpha": self.alpha,
+            "follows_change": self.adaptive,
             "alarms": alarms,
+            "alarms_from_start": int(beats.anomalous_from_start.sum()),
             "alarm_rate": alarms / len(beats),
             "alarms_per_hour": alarms / (duration / 3600),
+            "changes": [str(change) for change in self.changes],
             "warnings": self.warnings,
         }

@@ -1,26 +1,26 @@
-"""Scan a recording: cut its beats as the model's training beats were, score them in order, and find the alarms."""
-
-from collections.abc import Callable
+"""Scan a recording: cut its beats, judge them in their order, and find the alarms."""
 
 import numpy as np
 
 from ecg.detector.detector import Detector
-from ecg.detector.stream import Stream
 from ecg.exceptions import InputError, needed_for
-from ecg.params import Cutting
-from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats
-from ecg.recordings.reading import Lead, open_lead
+from ecg.hearts.model import HeartModel
+from ecg.recordings.cutting import BeatWindows
+from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import SAMPLING_RATE, OnProgress, ProcessedLead, process_lead, unusable_seconds
-from ecg.scanning.records import RecordingInfo, RhythmStrip, Scan, ScannedBeats
+from ecg.scanning.judges import ByNormalHearts, ByOwnModel
+from ecg.scanning.records import Change, RecordingInfo, RhythmStrip, Scan, ScannedBeats
 
 STRIPS = 6  # alarms that are shown with the beats around them
 STRIP_MARGIN = 0.3  # of a strip before the beat before and after the beat after, in RR intervals
 HIGH_ALARM_RATE = 0.5  # from which on the model does not fit the recording
 HIGH_UNUSABLE_SHARE = 0.1  # of a recording, from which on there is a warning
+CHANGE_SECONDS = 60.0  # over which most beats must be unlike the start, for a change that is reported
+CHANGE_SHARE = 0.7  # of the beats, which are most
 
 
 def scan(
-    detector: Detector,
+    model: Detector | HeartModel,
     path: str,
     lead: int | str | None = None,
     rate: float | None = None,
@@ -29,78 +29,75 @@ def scan(
     adaptive: bool = True,
     on_progress: OnProgress = lambda _share: None,
 ) -> Scan:
-    """Cut a recording into beats as the model's training beats were, and score them in their order.
+    """Cut a recording into beats, and judge them in their order.
 
     Parameters
     ----------
+    model : the model of normal hearts (`HeartModel.load()`), which judges recordings of patients that it has not seen,
+        or a detector that was trained on this patient
     path : of a WFDB record, an EDF, CSV or NPY file, or `physionet:DATABASE/RECORD`
     lead : its name, or its number from 0; if not given, the lead that the model was trained on, or the first
     rate : the sampling rate in Hz, for files that do not state it
-    alpha : the accepted false-alarm rate; as calibrated if not given
-    adaptive : whether the threshold follows slow change (`ecg.detector.stream`); otherwise it stays the same
+    alpha : the accepted false-alarm rate among normal beats; as calibrated if not given
+    adaptive : whether verdicts follow slow change; otherwise beats are compared with the recording's start, or with a
+        threshold that stays the same
     on_progress : called from time to time with the share of the recording that is processed
 
     Raises
     ------
     InputError
-        if the recording cannot be read or has too few usable beats, if the model does not state how its beats are cut,
-        if no threshold is possible at this alpha, or if a package that reads recordings is not installed.
+        if the recording cannot be read, is no ECG or has too few usable beats, if the model does not state how its
+        beats are cut, if no threshold is possible at this alpha, or if a package that reads recordings is missing.
     """
-    settings, score = _cutting(detector), _scorer(detector, alpha, adaptive=adaptive)
-    trained_on = 0 if detector.dataset.lead is None else detector.dataset.lead
+    judge = ByNormalHearts(model, alpha) if isinstance(model, HeartModel) else ByOwnModel(model, alpha)
     with (
         needed_for("reading recordings", "recordings"),
-        open_lead(path, trained_on if lead is None else lead, rate, annotations=None) as raw,
-        process_lead(raw, settings, on_progress) as processed,
+        open_lead(path, judge.lead if lead is None else lead, rate, annotations=None) as raw,
+        process_lead(raw, judge.cutting, on_progress) as processed,
     ):
-        windows = BeatWindows.find(processed, settings)
-        beats = ScannedBeats.joined([score(chunk) for chunk in cut_beats(processed, windows, settings)])
+        if processed.no_ecg is not None:
+            raise InputError(f"{path}, lead {raw.name}, is no ECG: {processed.no_ecg}; try another lead")
+        windows = BeatWindows.find(processed, judge.cutting)
+        judged = judge.judge(processed, windows, raw.recording, adaptive=adaptive)
         return Scan(
             recording=RecordingInfo(name=raw.recording, lead=raw.name, rate=raw.rate, length=raw.length),
-            beats=beats,
+            judged_by=judge.name,
+            alpha=judge.alpha,
+            beats=judged.beats,
             unusable=processed.unusable,
             left_out=windows.left_out,
             adaptive=adaptive,
-            strips=_strips(processed, beats),
-            warnings=_warnings(detector, raw, processed, beats),
+            changes=_changes(judged.beats, raw.seconds),
+            strips=_strips(processed, judged.beats),
+            warnings=[*judged.warnings, *_warnings(processed, judged.beats, raw.seconds)],
         )
 
 
-def _cutting(detector: Detector) -> Cutting:
-    """How the model's beats are cut; InputError if the model does not state it."""
-    settings = detector.dataset.beats
-    if settings is None:
-        raise InputError(
-            "the model does not state how its beats are cut from a recording: use one that was trained on a recording "
-            "(fetch.source: recording), or on ECG5000"
+def _changes(beats: ScannedBeats, duration: float) -> list[Change]:
+    """Stretches of at least CHANGE_SECONDS in which most beats are unlike the recording's start."""
+    unlike, seconds = beats.anomalous_from_start, beats.seconds
+    total = np.concatenate(([0], np.cumsum(unlike)))
+    first = np.searchsorted(seconds, seconds - CHANGE_SECONDS / 2)
+    after = np.searchsorted(seconds, seconds + CHANGE_SECONDS / 2, side="right")
+    most = total[after] - total[first] >= CHANGE_SHARE * (after - first)
+    changes = []
+    edges = np.flatnonzero(np.diff(most.astype(int), prepend=0, append=0)).tolist()
+    for begins, ends in zip(edges[::2], edges[1::2], strict=True):
+        own = np.arange(begins, ends)[unlike[begins:ends]]
+        if not len(own) or seconds[own[-1]] - seconds[own[0]] < CHANGE_SECONDS:
+            continue
+        start, stop = int(own[0]), int(own[-1]) + 1
+        lasts = bool(duration - seconds[stop - 1] < CHANGE_SECONDS)
+        changes.append(
+            Change(
+                start=float(seconds[start]),
+                stop=float(seconds[stop - 1]),
+                beats=stop - start,
+                unlike=int(unlike[start:stop].sum()),
+                lasts=lasts,
+            )
         )
-    if settings.length != detector.length:
-        raise InputError(f"the model takes beats of {detector.length} samples, but states {settings.length}")
-    return settings
-
-
-def _scorer(detector: Detector, alpha: float | None, *, adaptive: bool) -> Callable[[CutBeats], ScannedBeats]:
-    """A function that scores the next beats of the recording."""
-    level = None if alpha == detector.calibration.alpha else alpha
-    if adaptive:
-        try:
-            stream = Stream.start(detector, alpha=level)
-        except InputError as error:
-            raise InputError(f"{error}; or use the calibrated threshold (adaptive=False, --fixed)") from None
-    else:
-        fixed = detector.calibration.threshold_at(level)
-
-    def score(beats: CutBeats) -> ScannedBeats:
-        verdicts = detector.score(beats.samples, None if adaptive else level)
-        if adaptive:
-            anomalous, threshold = stream.update(verdicts.score)
-        else:
-            anomalous, threshold = verdicts.anomalous, np.full(len(beats), fixed)
-        p_value = np.full(len(beats), np.nan) if verdicts.p_value is None else verdicts.p_value
-        times = (beats.seconds, beats.rr_before, beats.rr_after, beats.quality)
-        return ScannedBeats(*times, verdicts.score.astype(float), p_value, threshold, anomalous)
-
-    return score
+    return changes
 
 
 def _strips(lead: ProcessedLead, beats: ScannedBeats) -> list[RhythmStrip]:
@@ -116,26 +113,15 @@ def _strips(lead: ProcessedLead, beats: ScannedBeats) -> list[RhythmStrip]:
     return strips
 
 
-def _warnings(detector: Detector, raw: Lead, processed: ProcessedLead, beats: ScannedBeats) -> list[str]:
-    dataset = detector.dataset
-    if dataset.recording != raw.recording:
-        trained_on = detector.model.metadata.get("dataset", "another recording")
-        patient_warning = (
-            f"The model was trained on another patient ({trained_on}): an alarm may only mean that this heart differs "
-            "from that one. Train a model on this recording (README.md, Your own ECG)."
-        )
-    else:
-        patient_warning = (
-            f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If it is the "
-            "same recording, these minutes have fewer alarms than they should."
-        )
-    warnings = [patient_warning]
-    alarm_rate = beats.anomalous.mean()
+def _warnings(processed: ProcessedLead, beats: ScannedBeats, duration: float) -> list[str]:
+    warnings, alarm_rate = [], beats.anomalous.mean()
     if alarm_rate > HIGH_ALARM_RATE:
-        warnings.append(f"{alarm_rate:.0%} of the beats are alarms: the model does not fit this recording.")
+        warnings.append(
+            f"{alarm_rate:.0%} of the beats are alarms: it is mostly abnormal, or the model does not fit it."
+        )
     if processed.inverted:
         warnings.append("Most QRS complexes of this lead are negative; the lead was inverted before the scan.")
-    unusable = sum(unusable_seconds(processed.unusable).values()) / raw.seconds
-    if unusable > HIGH_UNUSABLE_SHARE:
-        warnings.append(f"{unusable:.0%} of the recording is missing, flat or clipped signal and was not scanned.")
+    lost = sum(unusable_seconds(processed.unusable).values()) / duration
+    if lost > HIGH_UNUSABLE_SHARE:
+        warnings.append(f"{lost:.0%} of the recording is missing, flat, clipped or noisy signal and was not scanned.")
     return warnings

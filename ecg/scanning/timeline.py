@@ -30,7 +30,8 @@ def draw(path: Path, scan: Scan) -> None:
             axes.set_xlim(0, duration / unit)
             for segment in scan.unusable:
                 axes.axvspan(segment.start / unit, segment.stop / unit, color=GREY, alpha=0.35, linewidth=0)
-        above[2].set_xlabel(f"{name} from the start; grey: unusable signal")
+        shaded = "; coloured: unlike the start" if scan.changes else ""
+        above[2].set_xlabel(f"{name} from the start; grey: unusable signal{shaded}")
         for i, strip in enumerate(scan.strips):
             _strip(figure.add_subplot(grid[3 + i // STRIP_COLUMNS, i % STRIP_COLUMNS]), beats, strip)
         figure.suptitle(
@@ -58,8 +59,9 @@ def _scores(axes: Axes, scan: Scan, unit: int) -> None:
         (beats.alarms, ALARMING, "x", "score of an alarm"),
     ):
         axes.plot(seconds[indices], score[indices], marker, color=colour, markersize=3, label=label)
-    label = "threshold, adaptive" if scan.adaptive else "threshold"
-    axes.plot(seconds, beats.threshold, color="#222222", linewidth=1, label=label)
+    axes.plot(seconds, beats.threshold, color="#222222", linewidth=1, label="threshold")
+    for change in scan.changes:
+        axes.axvspan(change.start / unit, change.stop / unit, color=ALARMING, alpha=0.12, linewidth=0)
     axes.set(yscale="log", ylabel="score")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, fontsize="small", ncols=3, frameon=False)
 
@@ -68,6 +70,7 @@ def _strip(axes: Axes, beats: ScannedBeats, strip: RhythmStrip) -> None:
     when = beats.seconds[strip.beat]
     axes.plot(strip.seconds - when, strip.samples, color=CALM, linewidth=1)
     axes.axvline(0, color=ALARMING, linewidth=0.8, linestyle=(0, (4, 2)))
-    axes.set_title(f"{format_time(when)}, score {beats.score[strip.beat]:.3g}", fontsize="small", loc="left")
+    reason = beats.why[strip.beat] or f"score {beats.score[strip.beat]:.3g}"
+    axes.set_title(f"{format_time(when)}, {reason}", fontsize="small", loc="left")
     axes.set_yticks([])
     axes.set_xlabel("seconds", fontsize="small")

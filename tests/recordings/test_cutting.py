@@ -102,8 +102,9 @@ def test_an_inverted_lead_is_corrected(toy: np.ndarray, peaks: np.ndarray) -> No
 
 def test_noise_lowers_the_quality(toy: np.ndarray) -> None:
     noisy = toy.copy()
-    noisy[: len(toy) // 2] += np.random.default_rng(0).normal(0, 0.5, len(toy) // 2)
+    noisy[: len(toy) // 2] += 0.7 * np.sin(2 * np.pi * 60 * np.arange(len(toy) // 2) / RATE)
     with processed(toy) as clean, processed(noisy) as signal:
+        assert signal.unusable == []  # the filter removes it
         assert (
             np.median(signal.quality[signal.r_peak_seconds < 149])
             < np.median(clean.quality[clean.r_peak_seconds < 149]) - 0.1
@@ -122,7 +123,7 @@ def damaged(samples: np.ndarray, kind: str, start: float, stop: float) -> np.nda
 
 @pytest.mark.parametrize(
     ("kind", "start", "stop"),
-    [("missing", 100, 110), ("flat", 100, 110), ("clipped", 100, 100.5)],
+    [("missing", 100, 110), ("flat", 100, 110), ("clipped", 99.65, 100.15)],
 )
 @pytest.mark.parametrize("seconds", [300, 103])
 def test_unusable_signal_is_found_and_beats_that_overlap_it_are_left_out(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -126,6 +127,19 @@ def test_unusable_signal_and_inversion_are_reported(recording: Recording, toy: n
     messages = "\n".join(split_recording(mine(recording, tmp_path / "mine.npy")).messages)
     assert "unusable signal: 10.0 s missing" in messages
     assert "the lead was inverted" in messages
+
+
+def test_noise_is_reported_and_its_beats_are_left_out(
+    unlabelled: RecordingSplit, recording: Recording, toy: np.ndarray, tmp_path: Path
+) -> None:
+    samples = toy.copy()
+    samples[14_400:21_600] += np.random.default_rng(0).normal(0, 5, 7200)  # 40 s to 60 s
+    np.save(tmp_path / "mine.npy", samples)
+    split = split_recording(mine(recording, tmp_path / "mine.npy"))
+    (message,) = (message for message in split.messages if message.startswith("unusable signal"))
+    assert re.fullmatch(r"unusable signal: (19|2[0-4])\.\d s noisy", message)
+    assert not ((split.beats.seconds > 41) & (split.beats.seconds < 59)).any()
+    assert len(split.beats.seconds) >= len(unlabelled.beats.seconds) - 45
 
 
 @pytest.mark.parametrize("minutes", [5.0, 60.0, 0.001])

@@ -1,0 +1,1 @@
+"""The model of normal hearts, which judges recordings of patients that it has never seen."""

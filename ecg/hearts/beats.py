@@ -1,0 +1,104 @@
+"""Normal beats of patients, in the context of their own recordings: what the network is fitted to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from ecg.data.aami import NORMAL
+from ecg.exceptions import InputError
+from ecg.hearts.context import (
+    BLOCK,
+    CUTTING,
+    LENGTH,
+    SHIFT,
+    STEP,
+    BeatsInContext,
+    Heart,
+    beats_in_context,
+    follow,
+    match,
+    unit_of,
+)
+from ecg.recordings.classes import beat_classes
+from ecg.recordings.cutting import BeatWindows
+from ecg.recordings.reading import open_lead
+from ecg.recordings.signals import process_lead
+
+
+@dataclass(frozen=True)
+class NormalBeats:
+    """Normal beats of patients, in units of their own normal beat.
+
+    Attributes
+    ----------
+    patient : int ndarray of shape (n,), numbered from 0
+    window : float32 ndarray of shape (n, LENGTH + 2 SHIFT), the signal around the R peak
+    normal : float32 ndarray of shape (n, LENGTH), the patient's normal beat
+    rhythm, surroundings : as those of BeatsInContext
+    """
+
+    patient: np.ndarray
+    window: np.ndarray
+    normal: np.ndarray
+    rhythm: np.ndarray
+    surroundings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+    @classmethod
+    def of_recording(cls, path: str, lead: int | str, most: int) -> Self:
+        """The annotated normal beats of a recording, or `most` of them at regular distances, as those of patient 0.
+
+        Their context is found without annotations, as in a scan.
+
+        Raises
+        ------
+        InputError
+            if the recording cannot be read or has no annotated normal beats.
+        """
+        with open_lead(path, lead) as raw, process_lead(raw, CUTTING) as processed:
+            windows = BeatWindows.find(processed, CUTTING)
+            classes = beat_classes(raw.annotations, processed.r_peak_seconds)[windows.r_peaks]
+            chosen = np.flatnonzero(classes == NORMAL)
+            if not len(chosen):
+                raise InputError(f"{path} has no annotated normal beats")
+            chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), most)).astype(int)]
+            heart = Heart.of(processed, windows)
+            context = follow(heart)
+            normal, unit = context.normals[chosen // BLOCK], unit_of(context.normals[chosen // BLOCK])
+            beats = beats_in_context(heart, context, chosen)
+            return cls(
+                patient=np.zeros(len(chosen), int),
+                window=(heart.windows(chosen) / unit).astype(np.float32),
+                normal=(normal / unit).astype(np.float32),
+                rhythm=beats.rhythm,
+                surroundings=beats.surroundings,
+            )
+
+    @classmethod
+    def joined(cls, recordings: Sequence[Self]) -> Self:
+        """The beats of recordings, each of another patient, numbered in their order."""
+        columns = [np.concatenate([getattr(part, field.name) for part in recordings]) for field in fields(cls)[1:]]
+        return cls(np.repeat(np.arange(len(recordings)), list(map(len, recordings))), *columns)
+
+    def where(self, chosen: np.ndarray | slice) -> Self:
+        """The beats at `chosen`: a boolean mask, an array of indices or a slice."""
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def in_context(self) -> BeatsInContext:
+        """The beats as the network takes them."""
+        shift, _, _ = match(self.window, self.normal)
+        return network_inputs(self.window, shift, self.normal, self.rhythm, self.surroundings)
+
+
+def network_inputs(
+    window: np.ndarray, shift: np.ndarray, normal: np.ndarray, rhythm: np.ndarray, surroundings: np.ndarray
+) -> BeatsInContext:
+    """Windows in units of the normal beat, shifted to it, as the network takes them."""
+    beat = np.take_along_axis(window, (SHIFT + shift)[:, None] + np.arange(LENGTH), axis=1)
+    beat = beat - beat.mean(axis=1, keepdims=True)
+    columns = (beat[:, ::STEP], normal[:, ::STEP], rhythm, surroundings)
+    return BeatsInContext(*(np.ascontiguousarray(column, np.float32) for column in columns))

@@ -1,0 +1,45 @@
+"""Judge the beats of a recording by the model of normal hearts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg.hearts.context import CHUNK_BEATS, Context, Heart, beats_in_context
+from ecg.hearts.model import HeartModel
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The scores and p-values of n beats: ndarrays of shape (n,)."""
+
+    score: np.ndarray
+    p_value: np.ndarray
+    earliness: np.ndarray
+
+
+def judge(
+    heart: Heart,
+    context: Context,
+    model: HeartModel,
+    patient: str | None = None,
+    known: np.ndarray | None = None,
+) -> Judgement:
+    """Score the beats of a recording in their context.
+
+    Parameters
+    ----------
+    patient : the name of a patient that the model was trained on, or None
+    known : bool ndarray of shape (n,), beats that are known to be normal. A p-value is then the larger one of two: by
+        the normal beats of other patients, and by these of the own, so that a heart whose normal beats score high has
+        no more false alarms than others
+    """
+    parts = []
+    for first in range(0, len(heart), CHUNK_BEATS):
+        beats = beats_in_context(heart, context, slice(first, first + CHUNK_BEATS))
+        parts.append(model.score(beats, patient))
+    score = np.concatenate([part.score for part in parts])
+    p_value = model.calibration.p(score, patient)
+    if known is not None and known.any():
+        own = np.sort(score[known])
+        p_value = np.maximum(p_value, (1 + len(own) - np.searchsorted(own, score, side="left")) / (len(own) + 1))
+    return Judgement(score, p_value, np.concatenate([part.earliness for part in parts]))
