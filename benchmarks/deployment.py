@@ -127,11 +127,11 @@ def serve(installation: Installation, test: np.ndarray) -> None:
 
 
 def scan(installation: Installation) -> None:
-    """Print the number of beats in the recording. Its verdicts mean nothing: the model is of another patient."""
+    """Print how many beats and alarms the model of normal hearts, which the wheel contains, finds in the recording."""
     summary = json.loads(
         installation.run("ecg", "scan", "lead.csv", "--rate", "360", "--json", "--output", "report").stdout
     )
-    print(f"  ecg scan: {summary['beats']} beats")
+    print(f"  ecg scan: {summary['beats']} beats, {summary['alarms']} alarms")
 
 
 def show(installation: Installation) -> None:

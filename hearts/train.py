@@ -6,6 +6,7 @@ It is one stage, so that the beats of patients stay in memory.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
@@ -14,10 +15,10 @@ from ecg import params
 from ecg.files import sha256, write_together
 from ecg.hearts import fitting
 from ecg.hearts.beats import NormalBeats
-from ecg.hearts.model import CALIBRATION, INPUTS, MODEL, OUTPUTS, SHIPPED, Calibration
+from ecg.hearts.model import CALIBRATION, MODEL, SHIPPED, Calibration
 from ecg.hearts.params import Collect, Params
 from ecg.schema import check
-from ecg.training.export import export
+from ecg.training.export import to_onnx
 from stages import run
 
 PARAMS = Path("hearts/params.yaml")
@@ -27,8 +28,8 @@ CHECKED = 1000  # beats that the exported model is compared with PyTorch on
 
 def main() -> None:
     settings = check(Params, params.read(PARAMS), str(PARAMS))
-    names = [f"{database}/{record}" for database, records in settings.collect.records.items() for record in records]
-    beats = collect(settings.collect, names)
+    names, paths = patients_of(settings.collect)
+    beats = collect(settings.collect, paths)
     print(f"{len(beats):,} normal beats of {len(names)} patients")
     with tqdm(total=settings.train.steps, desc="train", unit="step", disable=None) as bar:
         fit = fitting.fit(beats, settings.train, bar.update)
@@ -37,18 +38,23 @@ def main() -> None:
         "params": json.dumps(settings.train.model_dump(), sort_keys=True),
         "patients": ", ".join(names),
     }
-    inputs = vars(beats.where(slice(CHECKED)).in_context())
-    model = export(fit.network, {name: inputs[name] for name in INPUTS}, OUTPUTS, metadata)
-    alpha = settings.calibrate.alpha
-    calibration = Calibration.of(fit.held_out, beats.patient, names, fit.fold, sha256(model), alpha)
+    network: Any = fit.network  # it has the inputs and outputs of an ensemble
+    model = to_onnx(network, beats.where(slice(CHECKED)).in_context().columns, metadata)
+    folds, alpha = settings.train.folds, settings.calibrate.alpha
+    calibration = Calibration.of(fit.held_out, beats.patient, names, fit.fold, folds, sha256(model), alpha)
     write_together({SHIPPED / MODEL: model, SHIPPED / CALIBRATION: calibration.content()})
     print(f"{sum(p.numel() for p in fit.network.parameters()):,} parameters; threshold {calibration.threshold():.4g}")
 
 
-def collect(settings: Collect, names: list[str]) -> NormalBeats:
-    """The normal beats of the patients, read by as many processes as there are cores."""
+def patients_of(settings: Collect) -> tuple[list[str], list[str]]:
+    """The names of the patients, as DATABASE/RECORD, and where their records are."""
+    names = [f"{database}/{record}" for database, records in settings.records.items() for record in records]
     folder = os.environ.get(RECORDS)
-    paths = [str(Path(folder, name)) if folder else f"physionet:{name}" for name in names]
+    return names, [str(Path(folder, name)) if folder else f"physionet:{name}" for name in names]
+
+
+def collect(settings: Collect, paths: list[str]) -> NormalBeats:
+    """The normal beats of the patients, read by as many processes as there are cores."""
     read = delayed(NormalBeats.of_recording)
     parts = Parallel(cpu_count(), return_as="generator")(read(path, settings.lead, settings.beats) for path in paths)
     return NormalBeats.joined(list(tqdm(parts, total=len(paths), desc="collect", unit="recording", disable=None)))

@@ -111,7 +111,6 @@ def run_without(packages: set[str], folder: Path, command: str) -> subprocess.Co
         ("service", "fastapi", "serve", "the service"),
         ("dashboard", "streamlit", "dashboard", "the dashboard"),
         ("recordings", "scipy", SCAN, "reading recordings"),
-        ("recordings", "neurokit2", SCAN, ".+"),
         ("recordings", "pandas", SCAN, ".+"),
         ("recordings", "wfdb", "scan lead.hea", ".+"),
         ("recordings", "edfio", "scan lead.edf", ".+"),

@@ -1,21 +1,22 @@
 """Judge annotated recordings by the protocol, and print its figures; results of single recordings are kept."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
-from joblib import cpu_count
 
 from benchmarks.protocol.tables import print_table
-from benchmarks.protocol.tasks import Result, Task, compute
+from benchmarks.protocol.tasks import Result, Task
 from benchmarks.recordings.detectors import DETECTORS, Judged
 from benchmarks.recordings.figures import V, ahead, of_recording, over_recordings
 from benchmarks.recordings.noise import Noise
 from benchmarks.recordings.records import Annotated as AnnotatedBeats
 from benchmarks.recordings.records import Patients, Record, in_folder, listed, on_physionet
+from benchmarks.recordings.results import compute
 from ecg.exceptions import InputError, exit_on_error
 from ecg.files import rounded, sha256, write_bytes, write_csv
 from ecg.hearts.context import CUTTING
@@ -51,6 +52,7 @@ def main(
     patients: Annotated[Patients, typer.Option(help="Those of a list in hearts/patients.yaml.")] = Patients.ALL,
     lead: Annotated[str, typer.Option(help="Name of the lead, or its number from 0.")] = "0",
     detector: Annotated[list[str], typer.Option(help="Detectors to judge by.")] = list(DETECTORS),  # noqa: B006
+    paced: Annotated[bool, typer.Option(help="Take paced records, too.")] = False,
     noise: Annotated[str | None, typer.Option(help="Recording of noise to add.", show_default=False)] = None,
     ratio: Annotated[float, typer.Option(help="Signal to noise, in decibels.")] = 12.0,
     csv: Annotated[Path | None, typer.Option(help="CSV file for the figures of each recording.")] = None,
@@ -63,6 +65,10 @@ def main(
         if unknown := set(detector) - set(DETECTORS):
             raise InputError(f"--detector {unknown.pop()}: it should be one of {', '.join(DETECTORS)}")
         chosen = in_folder(records, patients) if records else on_physionet(str(database), patients)
+        aside = set() if paced else {record.name for record in chosen} & listed("paced")
+        chosen = [record for record in chosen if record.name not in aside]
+        if aside:
+            print(f"paced, left aside: {', '.join(sorted(aside))}", file=sys.stderr)
         added = None if noise is None else Noise(noise, ratio)
         judged = judge_all(chosen, lead, detector, added)
         r_peaks = detect_all(chosen, lead, added)
@@ -81,7 +87,7 @@ def judge_all(
     judged: dict[str, dict[str, dict[str, Judged]]] = {setting: {} for setting in SETTINGS}
     for detector in detectors:
         tasks = [task(record, lead, noise) | {"detector": detector} for record in records]
-        results = compute(detector, tasks, _judge, cpu_count(), list(map(Path, DEPENDENCIES[detector])))
+        results = compute(detector, tasks, _judge, DEPENDENCIES[detector])
         for record, result in zip(records, results, strict=True):
             for setting in SETTINGS:
                 prefix = f"{setting}/"
@@ -94,7 +100,7 @@ def judge_all(
 def detect_all(records: list[Record], lead: str, noise: Noise | None) -> pd.DataFrame:
     """Annotated beats, detected R peaks, matches, V beats and detected ones: a row for each recording."""
     tasks = [task(record, lead, noise) for record in records]
-    results = compute("r_peaks", tasks, _detect, cpu_count(), list(map(Path, DEPENDENCIES["r_peaks"])))
+    results = compute("r_peaks", tasks, _detect, DEPENDENCIES["r_peaks"])
     columns = ["annotated", "r_peaks", "matched", "v", "v_found"]
     return pd.DataFrame([result["counts"] for result in results], [record.name for record in records], columns)
 
@@ -128,9 +134,8 @@ def _detect(task: Task) -> Result:
     def detect(raw: Lead) -> list[int]:
         with process_lead(raw, CUTTING) as lead:
             beats = AnnotatedBeats.of(raw, lead.r_peak_seconds, np.arange(len(lead.r_peaks)))
-        v = beats.classes == V
-        counts = [len(beats.seconds), beats.r_peaks, beats.detected.sum(), v.sum(), (v & beats.detected).sum()]
-        return list(map(int, counts))
+        v = (beats.classes == V) & beats.countable
+        return [*beats.counts, int(v.sum()), int((v & beats.detected).sum())]
 
     return {"counts": np.array(_open(task, detect))}
 

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from ecg.exceptions import InputError
-from ecg.recordings.classes import annotated_beats, beat_classes, match_beats
+from ecg.recordings.classes import Annotations, annotated_beats, beat_classes, match_beats
 from ecg.recordings.reading import Lead
 
 LISTS = Path("hearts/patients.yaml")
@@ -68,6 +68,22 @@ def _chosen(records: Iterable[Record], patients: Patients, message: str) -> list
     return chosen
 
 
+def outside_flutter(annotations: Annotations | None, seconds: np.ndarray) -> np.ndarray:
+    """Which times are outside annotated ventricular flutter, bool of shape (n,).
+
+    ANSI/AAMI EC57 leaves flutter out where beats are compared: its waves are no beats.
+    """
+    outside = np.full(len(seconds), True)
+    if annotations is not None:
+        begins, ends = (
+            [second for second, symbol in zip(annotations.seconds, annotations.symbols, strict=True) if symbol == mark]
+            for mark in "[]"
+        )
+        for begin in begins:
+            outside &= (seconds < begin) | (seconds > min((end for end in ends if end > begin), default=np.inf))
+    return outside
+
+
 @dataclass(frozen=True)
 class Annotated:
     """The beats of a recording that are judged, beside the annotated ones.
@@ -75,13 +91,15 @@ class Annotated:
     labels : int ndarray of shape (n,), the class of each judged beat; 0 without annotation
     detected, judged : bool ndarrays of shape (m,), whether an R peak was detected at each annotated beat, and whether
         it was judged, too
+    countable : bool ndarray of shape (m,), whether each annotated beat is outside flutter
     seconds, classes : ndarrays of shape (m,), of the annotated beats
-    r_peaks : the number of detected R peaks
+    r_peaks : the number of detected R peaks outside flutter
     """
 
     labels: np.ndarray
     detected: np.ndarray
     judged: np.ndarray
+    countable: np.ndarray
     seconds: np.ndarray
     classes: np.ndarray
     r_peaks: int
@@ -94,7 +112,14 @@ class Annotated:
         seconds, classes = annotated_beats(lead.annotations)
         matches = match_beats(seconds, r_peak_seconds)
         labels = beat_classes(lead.annotations, r_peak_seconds)[judged]
-        return cls(labels, matches >= 0, np.isin(matches, judged), seconds, classes, len(r_peak_seconds))
+        countable = outside_flutter(lead.annotations, seconds)
+        r_peaks = int(outside_flutter(lead.annotations, r_peak_seconds).sum())
+        return cls(labels, matches >= 0, np.isin(matches, judged), countable, seconds, classes, r_peaks)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many beats are annotated, how many R peaks are detected, and how many match, outside flutter."""
+        return int(self.countable.sum()), self.r_peaks, int((self.detected & self.countable).sum())
 
     def missed(self, label: int, after: float) -> int:
         """How many annotated beats of a class after some seconds were not judged."""

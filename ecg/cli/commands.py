@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STANDARD = Path("-")  # standard input or output
 MODELS = Path("models")
 REASONS = 5  # of alarms, the most frequent ones, that are printed
+CHANGES = 5  # the longest ones, that are printed
 
 Models = Annotated[Path, typer.Option(help="Folder of the model.")]
 Alpha = Annotated[
@@ -142,6 +143,13 @@ def scan(
     fixed: Annotated[
         bool, typer.Option("--fixed", help="Do not follow slow change: compare with the recording's start.")
     ] = False,
+    annotations: Annotated[
+        str | None,
+        typer.Option(
+            help="Suffix of WFDB annotations; beats of the first 5 minutes that they call normal are learnt from.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for alarms, timeline and WFDB annotations.")
     ] = None,
@@ -171,7 +179,14 @@ def scan(
     bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
     with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
         scanned = scan_recording(
-            model, recording, lead, rate, alpha, adaptive=not fixed, on_progress=lambda now: bar.update(now - bar.n)
+            model,
+            recording,
+            lead,
+            rate,
+            alpha,
+            adaptive=not fixed,
+            annotations=annotations,
+            on_progress=lambda now: bar.update(now - bar.n),
         )
     if output is not None:
         for path in write_report(scanned, output):
@@ -188,8 +203,11 @@ def _print_scan(scanned: "Scan") -> None:
 
     for warning in scanned.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    for change in scanned.changes:
+    longest = sorted(scanned.changes, key=lambda change: change.start - change.stop)[:CHANGES]
+    for change in sorted(longest, key=lambda change: change.start):
         print(f"finding: {change}", file=sys.stderr)
+    if len(scanned.changes) > CHANGES:
+        print(f"finding: {len(scanned.changes) - CHANGES} shorter stretches like these (--json)", file=sys.stderr)
     lists = ("changes", "warnings")
     summary = flat({name: value for name, value in scanned.summary().items() if name not in lists})
     _print_aligned({name: f"{value:.4g}" if isinstance(value, float) else value for name, value in summary.items()})

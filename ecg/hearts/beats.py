@@ -99,6 +99,6 @@ def network_inputs(
 ) -> BeatsInContext:
     """Windows in units of the normal beat, shifted to it, as the network takes them."""
     beat = np.take_along_axis(window, (SHIFT + shift)[:, None] + np.arange(LENGTH), axis=1)
-    beat = beat - beat.mean(axis=1, keepdims=True)
+    beat = beat - beat.mean(axis=1, keepdims=True, dtype=float)
     columns = (beat[:, ::STEP], normal[:, ::STEP], rhythm, surroundings)
     return BeatsInContext(*(np.ascontiguousarray(column, np.float32) for column in columns))

@@ -86,6 +86,11 @@ class BeatsInContext:
     def __len__(self) -> int:
         return len(self.beat)
 
+    @property
+    def columns(self) -> np.ndarray:
+        """All of it side by side, as the ONNX file takes it: float32 of shape (n, 2 L + 10)."""
+        return np.concatenate([self.beat, self.normal, self.rhythm, self.surroundings], axis=1)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -158,8 +163,7 @@ class Heart:
     def aligned(self, beats: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """The beats, shifted, each without its mean: (m, LENGTH)."""
         at = (self.r_peaks[beats] + shift)[:, None] + np.arange(-BEFORE, AFTER)
-        cut = self.samples[np.clip(at, 0, len(self.samples) - 1)]
-        return cut - cut.mean(axis=1, keepdims=True)
+        return _centred(self.samples[np.clip(at, 0, len(self.samples) - 1)])
 
 
 def follow(heart: Heart, known: np.ndarray | None = None) -> Context:
@@ -257,7 +261,7 @@ def beats_in_context(heart: Heart, context: Context, chosen: np.ndarray | slice)
 
 def unit_of(normal: np.ndarray) -> np.ndarray:
     """The unit of beats, the root mean square of their normal beats: (n, LENGTH) -> (n, 1)."""
-    return np.sqrt(np.maximum(np.square(normal).mean(axis=1, keepdims=True), _TINY))
+    return np.sqrt(np.maximum(np.square(normal).mean(axis=1, keepdims=True, dtype=float), _TINY))
 
 
 def _known_rr(rr: np.ndarray) -> np.ndarray:
@@ -310,11 +314,12 @@ def match(windows: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarr
     -------
     Three ndarrays of shape (m,); what is left is the mean square, over that of the normal beat
     """
+    windows, normal = windows.astype(float), normal.astype(float)  # rounded sums are then alike on every machine
     shifted = np.lib.stride_tricks.sliding_window_view(windows, LENGTH, axis=1)  # (m, 2 SHIFT + 1, LENGTH)
     product = np.einsum("msk,mk->ms", shifted, normal)
-    sums, squares = (np.pad(np.cumsum(x, axis=1, dtype=float), ((0, 0), (1, 0))) for x in (windows, np.square(windows)))
+    sums, squares = (np.pad(np.cumsum(x, axis=1), ((0, 0), (1, 0))) for x in (windows, np.square(windows)))
     power = squares[:, LENGTH:] - squares[:, :-LENGTH] - np.square(sums[:, LENGTH:] - sums[:, :-LENGTH]) / LENGTH
-    size = np.maximum(np.square(normal).sum(axis=1, dtype=float), _TINY)[:, None]
+    size = np.maximum(np.square(normal).sum(axis=1), _TINY)[:, None]
     gain = np.clip(product / size, *GAINS)
     left = np.maximum(power - 2 * gain * product + np.square(gain) * size, 0) / size
     best = left.argmin(axis=1)
@@ -360,7 +365,8 @@ def _running(values: np.ndarray, where: np.ndarray, around: int) -> np.ndarray:
 
 
 def _centred(beats: np.ndarray) -> np.ndarray:
-    return beats - beats.mean(axis=1, keepdims=True)
+    """The beats without their means, in double precision: its sums are alike on every machine once they are rounded."""
+    return beats - beats.mean(axis=1, keepdims=True, dtype=float)
 
 
 def _chunks(n: int) -> Iterator[slice]:

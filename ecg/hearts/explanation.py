@@ -64,14 +64,13 @@ def explain(heart: Heart, context: Context, model: HeartModel, chosen: np.ndarra
     The shares of timing and shape are what the score loses if the beat is put in time, or is given its normal shape.
     """
     beats = beats_in_context(heart, context, chosen)
-    scores = model.score(beats, details=True)
-    in_time = model.score(replace(beats, rhythm=np.zeros_like(beats.rhythm))).score
-    usual = model.score(replace(beats, beat=beats.normal)).score
-    by_timing, by_shape = np.maximum(scores.score - in_time, 0), np.maximum(scores.score - usual, 0)
-    assert scores.step_error is not None
+    score, step_error = model.score(beats), model.step_errors(beats)
+    in_time = model.score(replace(beats, rhythm=np.zeros_like(beats.rhythm)))
+    usual = model.score(replace(beats, beat=beats.normal))
+    by_timing, by_shape = np.maximum(score - in_time, 0), np.maximum(score - usual, 0)
     ends = [max(int((BEFORE + end * SAMPLING_RATE) / STEP), 0) if np.isfinite(end) else None for _, end in PARTS]
     starts = [0, *ends[:-1]]
-    excess = scores.step_error - np.median(scores.step_error, axis=1, keepdims=True)
+    excess = step_error - np.median(step_error, axis=1, keepdims=True)
     parts = np.stack([excess[:, a:b].mean(axis=1) for a, b in zip(starts, ends, strict=True)], axis=1)
     return Reasons(
         timing=by_timing / np.maximum(by_timing + by_shape, 1e-9),

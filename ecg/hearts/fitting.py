@@ -1,8 +1,8 @@
 """Fit the network of normal hearts to the normal beats of many patients.
 
-Patients are split at random into K folds; member k is fitted to all patients but those of fold k. So every patient can
-be judged by a member that has never seen it, which is what calibration needs, and what anyone needs who measures on the
-patients that the model was trained on.
+Patients are split at random into folds; member k is fitted to all patients but those of fold k modulo the number of
+folds. So every patient can be judged by members that have never seen him, which is what calibration needs, and what
+anyone needs who measures on the patients that the model was trained on.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ import ecg.training  # noqa: F401 - makes torch compute alike on every machine
 from ecg.exceptions import InputError
 from ecg.hearts.beats import NormalBeats
 from ecg.hearts.context import BeatsInContext
-from ecg.hearts.network import Network
+from ecg.hearts.model import score_of
+from ecg.hearts.network import Network, parts_of
 from ecg.hearts.params import Train
 from ecg.hearts.simulation import simulate
 
@@ -33,8 +34,8 @@ class Fit:
     """A fitted network.
 
     network : in evaluation mode
-    fold : int ndarray of shape (patients,), the member that has not seen each patient
-    held_out : float32 ndarray of shape (n,), the score of each beat by that member
+    fold : int ndarray of shape (patients,)
+    held_out : float32 ndarray of shape (n,), the score of each beat by the members that have not seen the patient
     """
 
     network: Network
@@ -43,7 +44,7 @@ class Fit:
 
 
 def fit(beats: NormalBeats, settings: Train, on_step: OnStep = lambda: None) -> Fit:
-    """Fit K members to the normal beats of patients 0, 1, ...
+    """Fit the members to the normal beats of patients 0, 1, ...
 
     Parameters
     ----------
@@ -54,15 +55,16 @@ def fit(beats: NormalBeats, settings: Train, on_step: OnStep = lambda: None) -> 
     InputError
         if there are fewer than two patients a fold, or if the loss becomes infinite or NaN.
     """
-    patients, members = int(beats.patient.max()) + 1, settings.members
-    if patients < 2 * members:
-        raise InputError(f"hearts/params.yaml: train.members is {members}: {patients} patients allow {patients // 2}")
-    random = np.random.default_rng(settings.seed)
-    fold = random.permutation(patients) % members
-    seen = [np.flatnonzero(fold[beats.patient] != k) for k in range(members)]
-    normal = tensors(beats.in_context())
+    patients, folds = int(beats.patient.max()) + 1, settings.folds
+    if patients < 2 * folds:
+        raise InputError(f"hearts/params.yaml: train.folds is {folds}: {patients} patients allow {patients // 2}")
+    random, members = np.random.default_rng(settings.seed), folds * settings.repeats
+    fold = random.permutation(patients) % folds
+    seen = [np.flatnonzero(fold[beats.patient] != k % folds) for k in range(members)]
+    columns = tensor(beats.in_context())
+    normal = parts_of(columns)
     # Foreign shapes must come from patients that the member may see.
-    simulated = [[tensors(simulate(beats.where(own), random)) for _ in range(settings.simulations)] for own in seen]
+    simulated = [[tensor(simulate(beats.where(own), random)) for _ in range(settings.simulations)] for own in seen]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = Network(members, normal[0].shape[1], settings.network)
@@ -71,23 +73,26 @@ def fit(beats: NormalBeats, settings: Train, on_step: OnStep = lambda: None) -> 
         _train(network, normal, seen, simulated, settings, random, on_step)
     network.eval()
     with torch.no_grad():
-        score = network(*normal)[-1].numpy()
-    held_out = score[np.arange(len(beats)), fold[beats.patient]]
+        sums = network(columns)[-1].numpy()
+    held_out = np.empty(len(beats), np.float32)
+    for k in range(folds):
+        own = fold[beats.patient] == k
+        held_out[own] = score_of(sums[own, k::folds])
     if not np.isfinite(held_out).all():
         raise InputError("the loss is not a finite number; a smaller train.learning_rate may do (hearts/params.yaml)")
     return Fit(network, fold, held_out)
 
 
-def tensors(beats: BeatsInContext) -> tuple[Tensor, ...]:
-    """The network's inputs."""
-    return tuple(torch.from_numpy(x) for x in (beats.beat, beats.normal, beats.rhythm, beats.surroundings))
+def tensor(beats: BeatsInContext) -> Tensor:
+    """The network's input."""
+    return torch.from_numpy(beats.columns)
 
 
 def _train(
     network: Network,
     normal: tuple[Tensor, ...],
     seen: list[np.ndarray],
-    simulated: list[list[tuple[Tensor, ...]]],
+    simulated: list[list[Tensor]],
     settings: Train,
     random: np.random.Generator,
     on_step: OnStep,
@@ -96,13 +101,13 @@ def _train(
     schedule = OneCycleLR(optimizer, settings.learning_rate, total_steps=settings.steps)
     size = settings.batch_size // 2
     target = torch.cat([torch.zeros(size), torch.ones(size)]).expand(len(seen), -1)
-    pools = [tuple(torch.cat(parts) for parts in zip(*draws, strict=True)) for draws in simulated]
+    pools = [torch.cat(draws) for draws in simulated]
     network.train()
     for _ in range(settings.steps):
         chosen = [torch.from_numpy(random.choice(own, size)) for own in seen]
-        drawn = [torch.from_numpy(random.integers(len(pool[0]), size=size)) for pool in pools]
+        drawn = [torch.from_numpy(random.integers(len(pool), size=size)) for pool in pools]
         beats = [torch.stack([x[own] for own in chosen]) for x in normal]  # (K, B / 2, ...)
-        others = [torch.stack([pool[i][own] for pool, own in zip(pools, drawn, strict=True)]) for i in range(4)]
+        others = parts_of(torch.stack([pool[own] for pool, own in zip(pools, drawn, strict=True)]))
         left, _, features = network.features(*beats)
         _, step_error = network.autoencode(left, features)
         _, _, other_features = network.features(*others)

@@ -14,7 +14,6 @@ class Judgement:
 
     score: np.ndarray
     p_value: np.ndarray
-    earliness: np.ndarray
 
 
 def judge(
@@ -37,9 +36,9 @@ def judge(
     for first in range(0, len(heart), CHUNK_BEATS):
         beats = beats_in_context(heart, context, slice(first, first + CHUNK_BEATS))
         parts.append(model.score(beats, patient))
-    score = np.concatenate([part.score for part in parts])
+    score = np.concatenate(parts)
     p_value = model.calibration.p(score, patient)
     if known is not None and known.any():
         own = np.sort(score[known])
         p_value = np.maximum(p_value, (1 + len(own) - np.searchsorted(own, score, side="left")) / (len(own) + 1))
-    return Judgement(score, p_value, np.concatenate([part.earliness for part in parts]))
+    return Judgement(score, p_value)

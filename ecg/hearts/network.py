@@ -110,15 +110,15 @@ class Network(nn.Module):
             [squashed, normal, RHYTHM_SCALE * rhythm, surroundings[..., :USUAL], excess.clamp(-3.0, 6.0)], -1
         )
 
-    def forward(
-        self, beat: Tensor, normal: Tensor, rhythm: Tensor, surroundings: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Beats in context, as `ecg.hearts.context.BeatsInContext` -> what the ONNX file gives.
+    def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Beats in context, (B, columns) as `BeatsInContext.columns` gives them -> what the ONNX file gives.
 
         Returns
         -------
-        reconstruction (B, L), error at each sample (B, L), earliness (B,), score (B,) and each member's score (B, K)
+        reconstruction (B, L), error at each sample (B, L), score (B,), and each member's sum (B, K); the score is the
+        softplus of their mean, which makes it positive
         """
+        beat, normal, rhythm, surroundings = parts_of(beats)
         left, gain, features = self.features(beat, normal, rhythm, surroundings)
         mean, step_error = self.autoencode(left, features)  # (K, B, L)
         logit = self.discriminator(features).squeeze(-1)  # (K, B)
@@ -126,9 +126,15 @@ class Network(nn.Module):
         weights = self.weights
         total = weights.excess_weight * excess + weights.timing_weight * early
         total = total + weights.shape_weight * step_error.mean(-1) + weights.discriminator_weight * logit  # (K, B)
-        member_score = functional.softplus(total).transpose(0, 1)
         score = functional.softplus(total.mean(0))
-        return gain * normal + mean.mean(0), step_error.mean(0), early, score, member_score
+        return gain * normal + mean.mean(0), step_error.mean(0), score, total.transpose(0, 1)
+
+
+def parts_of(beats: Tensor) -> tuple[Tensor, ...]:
+    """Columns (..., 2 L + 10) -> beat (..., L), normal (..., L), rhythm (..., 6), surroundings (..., 4)."""
+    rest = len(RHYTHM) + len(SURROUNDINGS)
+    length = (beats.shape[-1] - rest) // 2
+    return beats.split([length, length, len(RHYTHM), len(SURROUNDINGS)], -1)
 
 
 def residual(beat: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ class Network(Strict):
     """The network (`ecg.hearts.network`)."""
 
     hidden: Annotated[int, Field(ge=1)]
-    latent: Annotated[int, Field(ge=1)]
+    latent: Annotated[int, Field(ge=0)]
     noise: Annotated[float, Field(ge=0)]
     shape_weight: Weight
     discriminator_weight: Weight
@@ -33,7 +33,8 @@ class Train(Strict):
     """How it is fitted (`ecg.hearts.fitting`)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    members: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Annotated[int, Field(ge=1)]
     steps: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]

@@ -192,7 +192,7 @@ class _Chunk:
                 begins, ends = (self.raw_first + first - 1) / rate, (self.raw_first + last) / rate
                 segments.append(UnusableSegment(begins, ends, kind))
         for begins, ends in noisy_stretches(self.measures):
-            offset = 0
+            offset = self.first / SAMPLING_RATE
             segments.append(UnusableSegment(offset + begins, offset + ends, "noisy"))
         return [
             replace(segment, start=max(segment.start, start), stop=min(segment.stop, stop))

@@ -46,12 +46,23 @@ class ByNormalHearts:
         self.alpha = model.calibration.alpha if alpha is None else alpha
         self.threshold = model.calibration.threshold(self.alpha)
 
-    def judge(self, lead: ProcessedLead, windows: BeatWindows, recording: str, *, adaptive: bool) -> Judged:  # noqa: ARG002
-        """Judge the beats in the context of the patient's normal beat, followed or of the start."""
+    def judge(
+        self,
+        lead: ProcessedLead,
+        windows: BeatWindows,
+        recording: str,  # noqa: ARG002
+        known: np.ndarray | None,
+        *,
+        adaptive: bool,
+    ) -> Judged:
+        """Judge the beats in the context of the patient's normal beat, followed or of the start.
+
+        known : bool ndarray of shape (n,), beats that are known to be normal; None if none are
+        """
         heart = Heart.of(lead, windows)
-        followed = follow(heart)
+        followed = follow(heart, known)
         from_start = compare_with_start(heart, followed)
-        judgements = [judge(heart, context, self.model) for context in (followed, from_start)]
+        judgements = [judge(heart, context, self.model, known=known) for context in (followed, from_start)]
         following, fixed = (judgement.p_value <= self.alpha for judgement in judgements)
         chosen, context = (judgements[0], followed) if adaptive else (judgements[1], from_start)
         anomalous = following if adaptive else fixed
@@ -97,8 +108,18 @@ class ByOwnModel:
         self.lead = 0 if detector.dataset.lead is None else detector.dataset.lead
         self.threshold = detector.calibration.threshold_at(self.level)
 
-    def judge(self, lead: ProcessedLead, windows: BeatWindows, recording: str, *, adaptive: bool) -> Judged:
-        """Judge the beats, cut as the model's training beats were, in their order."""
+    def judge(
+        self,
+        lead: ProcessedLead,
+        windows: BeatWindows,
+        recording: str,
+        known: np.ndarray | None,
+        *,
+        adaptive: bool,
+    ) -> Judged:
+        """Judge the beats, cut as the model's training beats were, in their order; `known` must be None."""
+        if known is not None:
+            raise InputError("a model of the patient's own has learnt from annotations already: leave them out")
         stream = self._stream() if adaptive else None
         beats = ScannedBeats.joined([self._scored(chunk, stream) for chunk in cut_beats(lead, windows, self.cutting)])
         return Judged(beats, [self._of_patient(recording)])

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from ecg.data.aami import NORMAL
 from ecg.detector.detector import Detector
 from ecg.exceptions import InputError, needed_for
+from ecg.hearts.context import START_SECONDS
 from ecg.hearts.model import HeartModel
+from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows
-from ecg.recordings.reading import open_lead
+from ecg.recordings.reading import Lead, open_lead
 from ecg.recordings.signals import SAMPLING_RATE, OnProgress, ProcessedLead, process_lead, unusable_seconds
 from ecg.scanning.judges import ByNormalHearts, ByOwnModel
 from ecg.scanning.records import Change, RecordingInfo, RhythmStrip, Scan, ScannedBeats
@@ -27,6 +30,7 @@ def scan(
     alpha: float | None = None,
     *,
     adaptive: bool = True,
+    annotations: str | None = None,
     on_progress: OnProgress = lambda _share: None,
 ) -> Scan:
     """Cut a recording into beats, and judge them in their order.
@@ -41,24 +45,28 @@ def scan(
     alpha : the accepted false-alarm rate among normal beats; as calibrated if not given
     adaptive : whether verdicts follow slow change; otherwise beats are compared with the recording's start, or with a
         threshold that stays the same
+    annotations : the annotator (file extension) of WFDB annotations of the recording's first minutes, for the model of
+        normal hearts: beats that are annotated as normal there are known to be normal. None to use none
     on_progress : called from time to time with the share of the recording that is processed
 
     Raises
     ------
     InputError
         if the recording cannot be read, is no ECG or has too few usable beats, if the model does not state how its
-        beats are cut, if no threshold is possible at this alpha, or if a package that reads recordings is missing.
+        beats are cut, if no threshold is possible at this alpha, if there are no such annotations or they cannot be
+        used, or if a package that reads recordings is missing.
     """
     judge = ByNormalHearts(model, alpha) if isinstance(model, HeartModel) else ByOwnModel(model, alpha)
     with (
         needed_for("reading recordings", "recordings"),
-        open_lead(path, judge.lead if lead is None else lead, rate, annotations=None) as raw,
+        open_lead(path, judge.lead if lead is None else lead, rate, annotations) as raw,
         process_lead(raw, judge.cutting, on_progress) as processed,
     ):
         if processed.no_ecg is not None:
             raise InputError(f"{path}, lead {raw.name}, is no ECG: {processed.no_ecg}; try another lead")
         windows = BeatWindows.find(processed, judge.cutting)
-        judged = judge.judge(processed, windows, raw.recording, adaptive=adaptive)
+        known = None if annotations is None else _known(raw, annotations, processed.r_peak_seconds[windows.r_peaks])
+        judged = judge.judge(processed, windows, raw.recording, known, adaptive=adaptive)
         return Scan(
             recording=RecordingInfo(name=raw.recording, lead=raw.name, rate=raw.rate, length=raw.length),
             judged_by=judge.name,
@@ -71,6 +79,14 @@ def scan(
             strips=_strips(processed, judged.beats),
             warnings=[*judged.warnings, *_warnings(processed, judged.beats, raw.seconds)],
         )
+
+
+def _known(raw: Lead, annotations: str, seconds: np.ndarray) -> np.ndarray:
+    """Which beats of the recording's start are annotated as normal."""
+    known = (beat_classes(raw.annotations, seconds) == NORMAL) & (seconds < START_SECONDS)
+    if not known.any():
+        raise InputError(f"{raw.recording} has no beats annotated as normal in its first minutes (.{annotations})")
+    return known
 
 
 def _changes(beats: ScannedBeats, duration: float) -> list[Change]:

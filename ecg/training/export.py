@@ -6,7 +6,7 @@ paths and stack traces of the machine; these are removed, so that the same ensem
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -14,7 +14,6 @@ import onnx
 import onnxruntime
 import torch
 from safetensors.torch import save
-from torch import nn
 
 from ecg.exceptions import InputError
 from ecg.training.ensemble import Ensemble
@@ -41,49 +40,30 @@ def to_onnx(ensemble: Ensemble, samples: np.ndarray, metadata: Mapping[str, str]
     InputError
         if PyTorch cannot export the ensemble, or if ONNX Runtime's results differ from PyTorch's.
     """
-    return export(ensemble, {INPUT: samples}, OUTPUTS, metadata)
-
-
-def export(
-    module: nn.Module, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], metadata: Mapping[str, str]
-) -> bytes:
-    """A module of any inputs and outputs as an ONNX model, checked as `to_onnx` does.
-
-    The first dimension of every input and output is the number of beats, which is not fixed.
-
-    Parameters
-    ----------
-    inputs : the module's arguments by their names, each of the same number of beats, at least 2
-    outputs : the names of what the module returns
-    """
-    arguments = tuple(map(torch.from_numpy, inputs.values()))
-    model = _exported(module.eval(), tuple(argument[:2] for argument in arguments), list(inputs), outputs)
+    model = _exported(ensemble.eval(), torch.from_numpy(samples[:2]))
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
-    _check(content, module, arguments, list(inputs), outputs)
+    _check(content, ensemble, samples)
     return content
 
 
-def weights(module: nn.Module) -> bytes:
-    """A module's parameters and its scaling as safetensors."""
-    return save(module.state_dict())
+def weights(ensemble: Ensemble) -> bytes:
+    """The ensemble's parameters and its scaling as safetensors."""
+    return save(ensemble.state_dict())
 
 
-def _exported(
-    module: nn.Module, example: tuple[torch.Tensor, ...], inputs: list[str], outputs: Sequence[str]
-) -> onnx.ModelProto:
+def _exported(ensemble: Ensemble, example: torch.Tensor) -> onnx.ModelProto:
     for library in ("torch.onnx", "onnxscript"):  # torchvision is not installed; a Split is not computed in advance
         logging.getLogger(library).setLevel(logging.ERROR)
-    beats = torch.export.Dim("beats")
     try:
         with warnings.catch_warnings(action="ignore"):  # of PyTorch's own use of what it has deprecated
             program = torch.onnx.export(
-                module,
-                example,
-                input_names=inputs,
-                output_names=outputs,
-                dynamic_shapes=({0: beats},) * len(example),
+                ensemble,
+                (example,),
+                input_names=[INPUT],
+                output_names=OUTPUTS,
+                dynamic_shapes=({0: torch.export.Dim("beats")},),
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
@@ -105,16 +85,13 @@ def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _check(
-    content: bytes, module: nn.Module, arguments: tuple[torch.Tensor, ...], inputs: list[str], outputs: Sequence[str]
-) -> None:
+def _check(content: bytes, ensemble: Ensemble, samples: np.ndarray) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = module(*arguments)
-    feeds = {name: argument.numpy() for name, argument in zip(inputs, arguments, strict=True)}
-    for name, actual, tensor in zip(outputs, session.run(outputs, feeds), expected, strict=True):
+        expected = ensemble(torch.from_numpy(samples))
+    for name, actual, tensor in zip(OUTPUTS, session.run(OUTPUTS, {INPUT: samples}), expected, strict=True):
         difference, largest = np.abs(actual - tensor.numpy()).max(), np.abs(tensor.numpy()).max()
         if not difference <= TOLERANCE * largest:
             raise InputError(

@@ -16,6 +16,7 @@ from ecg.dashboard import recording, timeline_charts
 from ecg.dashboard.messages import escape_markdown
 from ecg.detector.detector import Detector
 from ecg.exceptions import InputError
+from ecg.hearts.model import HeartModel
 from ecg.recordings.signals import UnusableSegment
 from ecg.scanning.display import format_time
 from ecg.scanning.records import ScannedBeats
@@ -36,16 +37,23 @@ def recording_of(opened: Open, *files: tuple[str, bytes]) -> AppTest:
     return drawn(app.run())
 
 
+@pytest.mark.parametrize("own", [False, True])
 def test_the_alarms_of_a_recording_are_shown_with_its_figures_and_warnings(
-    opened: Open, detector: Detector, toy: np.ndarray, tmp_path: Path
+    own: bool, opened: Open, detector: Detector, toy: np.ndarray, tmp_path: Path
 ) -> None:
+    """By the model of normal hearts, and by the model that the page shows."""
     content = as_table(toy)
     (tmp_path / "mine.csv").write_bytes(content)
-    expected = scan(detector, str(tmp_path / "mine.csv"), "II")
-    app = recording_of(opened, ("mine.csv", content))
+    model = detector if own else HeartModel.load()
+    expected = scan(model, str(tmp_path / "mine.csv"), "II")
+    app = opened("Your recording")
+    app.file_uploader(key="recording").set_value([("mine.csv", content, "application/octet-stream")])
+    app.toggle(key="own model").set_value(own)
+    drawn(app.run())
     assert {metric.label: metric.value for metric in app.metric} == {
         "Beats": f"{len(expected.beats):,}",
         "Alarms": f"{len(expected.beats.alarms):,}",
+        "Unlike the start": f"{expected.summary()['alarms_from_start']:,}",
         "Alarms per hour": f"{expected.summary()['alarms_per_hour']:,.0f}",
         "Heart rate": f"{expected.summary()['heart_rate']:.0f}",
     }
@@ -54,12 +62,19 @@ def test_the_alarms_of_a_recording_are_shown_with_its_figures_and_warnings(
     alarms = expected.beats.alarms
     np.testing.assert_array_equal(table["score"], expected.beats.score[alarms])
     assert table["time"][0] == format_time(expected.beats.seconds[alarms[0]])
+    assert ("why" in table) == (not own)
+    assert own or table["why"].tolist() == expected.beats.why[alarms].tolist()
+    captions = "\n".join(caption.value for caption in app.caption)
+    assert f"Judged by {expected.judged_by}, at alpha {expected.alpha:g}." in captions
     assert "**mine**, lead II, 5.0 minutes, 360 Hz" in "\n".join(text.value for text in app.markdown)
     # The same session, another view and back; another threshold; and without the file.
     app = switched(switched(app, "Model card"), "Your recording")
     assert len(app.dataframe[0].value) == len(table)
     drawn(app.toggle(key="adaptive").set_value(False).run())
-    assert app.dataframe[0].value["threshold"].unique() == pytest.approx(detector.calibration.threshold)
+    threshold = model.calibration.threshold if own else model.calibration.threshold()
+    assert app.dataframe[0].value["threshold"].unique() == pytest.approx(threshold)
+    fixed = scan(model, str(tmp_path / "mine.csv"), "II", adaptive=False).beats
+    np.testing.assert_array_equal(app.dataframe[0].value["score"], fixed.score[fixed.alarms])
     drawn(app.file_uploader(key="recording").set_value(None).run())
     assert "No recording yet" in messages(app)
     assert recording.RESULT not in app.session_state
@@ -125,7 +140,7 @@ def test_no_temporary_file_of_an_uploaded_recording_remains(
     assert not list((tmp_path / "temporary").iterdir())
 
 
-@pytest.mark.parametrize("missing", ["scipy.ndimage", "neurokit2"])
+@pytest.mark.parametrize("missing", ["scipy.ndimage", "scipy.signal"])
 def test_if_a_package_that_reads_recordings_is_missing_the_extra_is_named(
     missing: str, opened: Open, toy: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +160,8 @@ def test_only_some_beats_of_a_long_recording_are_drawn(detector: Detector, toy: 
     many = 20_000
     seconds, anomalous = np.linspace(0, 86_400, many, endpoint=False), np.arange(many) % 2 == 0
     columns = dict.fromkeys(("rr_before", "rr_after", "quality", "score", "p_value"), np.ones(many))
-    beats = ScannedBeats(seconds=seconds, anomalous=anomalous, threshold=np.full(many, 0.5), **columns)
+    verdicts = {"anomalous": anomalous, "anomalous_from_start": anomalous, "why": np.full(many, "")}
+    beats = ScannedBeats(seconds=seconds, threshold=np.full(many, 0.5), **columns, **verdicts)
     without_alarm, alarms = timeline_charts.drawn_beats(beats)
     assert (len(without_alarm), len(alarms)) == (timeline_charts.MOST_NORMAL, timeline_charts.MOST_ALARMS)
     assert not anomalous[without_alarm].any()
@@ -176,8 +192,37 @@ def test_a_recording_is_scanned_at_the_alpha_that_is_set(
     drawn(app.select_slider(key="alpha").set_value(alpha).run())
     app = switched(app, "Your recording")
     app.file_uploader(key="recording").set_value([("mine.csv", as_table(toy), "text/csv")])
+    app.toggle(key="own model").set_value(True)
     app.toggle(key="adaptive").set_value(False)
     table = drawn(app.run()).dataframe[0].value
     np.testing.assert_array_equal(table["score"], expected.score[expected.alarms])
     assert set(table["threshold"]) == set(expected.threshold)
-    assert "Line: the threshold, fixed." in "\n".join(caption.value for caption in app.caption)
+    assert "Line: the threshold." in "\n".join(caption.value for caption in app.caption)
+
+
+def test_the_model_of_normal_hearts_has_its_own_alarm_setting(opened: Open, toy: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(as_table(toy))
+    model = HeartModel.load()
+    app = recording_of(opened, ("mine.csv", as_table(toy)))
+    setting = app.select_slider(key="alpha of normal hearts")
+    assert setting.value == model.calibration.alpha
+    drawn(setting.set_value(0.1).run())
+    expected = scan(model, str(tmp_path / "mine.csv"), "II", alpha=0.1).beats
+    np.testing.assert_array_equal(app.dataframe[0].value["score"], expected.score[expected.alarms])
+    app.toggle(key="own model").set_value(True)
+    drawn(app.run())
+    assert not app.select_slider  # the page's model has that of the view of its threshold
+
+
+def test_a_change_since_the_start_is_shown(opened: Open, toy: np.ndarray, tmp_path: Path) -> None:
+    content = as_table(np.concatenate([toy, -toy[: len(toy) // 2]]))
+    (tmp_path / "mine.csv").write_bytes(content)
+    (change,) = scan(HeartModel.load(), str(tmp_path / "mine.csv"), "II").changes
+    app = recording_of(opened, ("mine.csv", content))
+    assert escape_markdown(f"U{str(change)[1:]}.") in [info.value for info in app.info]
+
+
+def test_what_is_no_ecg_is_refused(opened: Open) -> None:
+    app = recording_of(opened, ("mine.csv", as_table(np.random.default_rng(0).normal(size=36_000))))
+    assert "This recording cannot be scanned\nmine.csv, lead II, is no ECG: " in messages(app).replace("\\", "")
+    assert not app.metric

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
 
 from ecg.exceptions import InputError
 from ecg.recordings import signals
@@ -29,11 +30,16 @@ def with_noise(samples: np.ndarray, start: float, size: float, seed: int = 0) ->
     return noisy
 
 
-def flutter() -> np.ndarray:
-    """Twenty seconds at 270 a minute, nearly a sine, as large as the beats of the toy."""
-    at = np.arange(NOISE * RATE) / RATE
-    size, phase = 1.5 + 0.3 * np.sin(2 * np.pi * 0.3 * at), 0.4 * np.sin(2 * np.pi * 0.2 * at)
-    return size * np.sin(2 * np.pi * 4.5 * at + phase)
+def fibrillation(seed: int) -> np.ndarray:
+    """Twenty seconds like ventricular fibrillation: a wave of 3 to 8 Hz whose frequency and size wander."""
+    rng = np.random.default_rng(seed)
+
+    def wandering(width: float) -> np.ndarray:
+        values = gaussian_filter1d(rng.normal(size=NOISE * RATE), width)
+        return values / values.std()
+
+    phase = np.cumsum(2 * np.pi * np.clip(5 + 0.8 * wandering(RATE), 3, 8) / RATE)
+    return (1 + 0.4 * wandering(1.2 * RATE)) * np.sin(phase) + 0.3 * wandering(RATE / 20)
 
 
 # Recordings that are no ECG.
@@ -138,9 +144,21 @@ def test_strong_noise_is_marked_wherever_it_is(seed: int, start: int, toy: np.nd
 
 
 def test_a_flutter_is_no_noise(toy: np.ndarray) -> None:
-    with processed(np.concatenate([toy[: N // 3], flutter(), toy[N // 3 : N // 2]])) as signal:
+    at = np.arange(NOISE * RATE) / RATE
+    flutter = (1.5 + 0.3 * np.sin(2 * np.pi * 0.3 * at)) * np.sin(2 * np.pi * 4.5 * at)
+    with processed(np.concatenate([toy[: N // 3], flutter, toy[N // 3 : N // 2]])) as signal:
         assert signal.no_ecg is None
         assert signal.unusable == []
+
+
+def test_little_of_a_fibrillation_is_taken_for_noise(toy: np.ndarray) -> None:
+    """Its deflections are unlike each other, as those of noise are."""
+    marked = []
+    for seed in range(6):
+        with processed(np.concatenate([toy[: N // 3], fibrillation(seed), toy[N // 3 : N // 2]])) as signal:
+            assert signal.no_ecg is None
+            marked.append(unusable_seconds(signal.unusable)["noisy"])
+    assert np.mean(marked) <= NOISE / 4
 
 
 def test_signal_that_is_unusable_twice_counts_once(toy: np.ndarray) -> None:

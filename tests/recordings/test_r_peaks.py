@@ -68,6 +68,14 @@ def test_a_flat_part_has_no_r_peaks_and_costs_none_elsewhere(
     assert len(np.setxor1d(kept, still)) <= 2
 
 
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.02])
+def test_faint_noise_of_a_lost_electrode_has_no_r_peaks(share: float, filtered: np.ndarray) -> None:
+    lost = filtered.copy()
+    lost[20_000:40_000] = np.random.default_rng(0).normal(0, share * filtered.std(), 20_000)
+    detected = detect_r_peaks(lost, SAMPLING_RATE)
+    assert not ((detected >= 20_000 + EDGE) & (detected < 40_000 - EDGE)).any()
+
+
 @settings(max_examples=30)
 @given(
     intervals=st.lists(st.floats(0.85, 1.25), min_size=20, max_size=60),

@@ -44,7 +44,8 @@ from tests.conftest import ROOT, calibrating, forget
 
 RATE = 360.0
 Shipped = tuple[bytes, Detector]  # an ONNX file, and what reads it
-PER_BEAT = ("seconds", "rr_before", "rr_after", "quality", "score", "p_value", "threshold", "anomalous")
+NUMBERS = ("seconds", "rr_before", "rr_after", "quality", "score", "p_value", "threshold")
+PER_BEAT = (*NUMBERS, "anomalous", "anomalous_from_start", "why")
 
 
 Learn = Callable[[Recording], tuple[fitting.Fit, np.ndarray]]
@@ -174,8 +175,9 @@ def test_the_number_of_beats_in_a_chunk_does_not_matter(
 ) -> None:
     monkeypatch.setattr(cutting, "CHUNK_BEATS", 37)
     again = scan(own, str(folder / "toy.npy"), rate=RATE)
-    for name in PER_BEAT:  # sums round differently in the last bit
+    for name in NUMBERS:  # sums round differently in the last bit
         np.testing.assert_allclose(getattr(again.beats, name), getattr(scanned.beats, name), rtol=1e-4, err_msg=name)
+    np.testing.assert_array_equal(again.beats.anomalous, scanned.beats.anomalous)
 
 
 def test_a_table_gives_the_alarms_of_the_array(own: Detector, scanned: Scan, folder: Path) -> None:
@@ -325,7 +327,10 @@ def test_another_heart_has_a_warning_with_the_alarm_rate(detector: Detector, fol
     assert result.warnings[0].startswith("The model was trained on another patient (ECG5000)")
     share = result.beats.anomalous.mean()
     assert share > 0.5
-    assert result.warnings[1] == f"{share:.0%} of the beats are alarms: the model does not fit this recording."
+    assert (
+        result.warnings[1]
+        == f"{share:.0%} of the beats are alarms: it is mostly abnormal, or the model does not fit it."
+    )
 
 
 def test_an_inverted_lead_gives_the_same_alarms_and_a_warning(
@@ -340,9 +345,10 @@ def test_unusable_signal_has_a_warning_and_no_alarms(own: Detector, toy: np.ndar
     damaged = toy.copy()
     damaged[36_000:54_000] = np.nan  # 100 s to 150 s
     result = scan(own, saved(damaged, tmp_path, "toy"), rate=RATE)
-    assert "17% of the recording is missing, flat or clipped signal and was not scanned." in result.warnings
+    assert "17% of the recording is missing, flat, clipped or noisy signal and was not scanned." in result.warnings
     assert not ((result.beats.seconds > 99.9) & (result.beats.seconds < 150.1)).any()
-    assert result.summary()["seconds_without_ecg"] == {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0}
+    unusable = {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0, "noisy": 0}
+    assert result.summary()["seconds_without_ecg"] == unusable
     assert result.summary()["left_out"]["in_unusable_signal"] >= 1
     assert np.isnan(result.per_minute()["heart_rate"][2]) == (result.per_minute()["beats"][2] == 0)
 
@@ -469,20 +475,21 @@ def test_thinned_indices_are_evenly_spaced_and_no_more_than_asked_for(most: int)
 @pytest.mark.parametrize(
     ("missing", "does", "purpose"),
     [
-        ("neurokit2", "scan", "reading recordings"),
+        ("edfio", "scan", "reading recordings"),
         ("matplotlib", "write", "drawing the timeline"),
         ("wfdb", "write", "writing annotations"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
-    missing: str, does: str, purpose: str, own: Detector, scanned: Scan, folder: Path, tmp_path: Path
+    missing: str, does: str, purpose: str, own: Detector, scanned: Scan, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, missing, None)
         forget(patch, "ecg.scanning.timeline")
         forget(patch, "ecg.evaluation.drawing")
+        (tmp_path / "toy.edf").touch()
         with pytest.raises(InputError, match=rf"^{purpose} needs {missing}: pip install 'ecg-anomaly-detector\[rec"):
-            scan(own, str(folder / "toy.npy"), rate=RATE) if does == "scan" else write_report(scanned, tmp_path / "new")
+            scan(own, str(tmp_path / "toy.edf")) if does == "scan" else write_report(scanned, tmp_path / "new")
 
 
 @pytest.mark.parametrize(
@@ -518,7 +525,7 @@ def ecg(shipped: Shipped, folder: Path) -> Ecg:
 
 
 def test_the_command_scans_a_table_and_writes_a_folder(ecg: Ecg, folder: Path) -> None:
-    done = ecg("toy.csv", "--rate", 360, "-o", "report", "--json")
+    done = ecg("toy.csv", "--rate", 360, "-o", "report", "--json", "--models", "models")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["recording"] == "toy"
@@ -529,11 +536,13 @@ def test_the_command_scans_a_table_and_writes_a_folder(ecg: Ecg, folder: Path) -
 
 
 def test_the_command_prints_a_summary(ecg: Ecg) -> None:
-    done = ecg("timed.csv", "--lead", "mlii", "--fixed", "--alpha", "0.1")
+    done = ecg("timed.csv", "--lead", "mlii", "--fixed", "--alpha", "0.1", "--models", "models")
     assert done.returncode == 0, done.stderr
     printed = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines()[:-1])
     assert printed["lead"] == "MLII"
-    assert printed["adaptive_threshold"] == "False"
+    assert printed["follows_change"] == "False"
+    assert printed["judged_by"] == "the model that was trained on mine"
+    assert printed["alpha"] == "0.1"
     assert int(printed["beats"]) > 490
     assert "furthest above the threshold" in done.stdout.decode()
     assert done.stderr.startswith(b"warning: The model was trained on another patient (mine)")

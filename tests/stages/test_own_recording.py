@@ -31,7 +31,11 @@ def test_a_recording_goes_through_the_pipeline_and_is_scanned(
     assert "recording mine" in card
 
     facts = json.loads(
-        run(clone, "python", "-m", "ecg", "scan", tmp_path / "mine.npy", "--rate", "360", "--json", "--quiet")
+        run(
+            clone,
+            *("python", "-m", "ecg", "scan", tmp_path / "mine.npy", "--rate", "360", "--json", "--quiet"),
+            *("--models", "models"),
+        )
     )
     assert facts["recording"] == "mine"
     assert facts["beats"] > metrics["beats"]
