@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,8 +70,12 @@ def main(
         chosen = [record for record in chosen if record.name not in aside]
         if aside:
             print(f"paced, left aside: {', '.join(sorted(aside))}", file=sys.stderr)
+        if not chosen:
+            raise InputError("all records are paced: --paced takes them")
         added = None if noise is None else Noise(noise, ratio)
         judged = judge_all(chosen, lead, detector, added)
+        if not any(judged.values()):
+            raise InputError("none of the recordings can be judged")
         r_peaks = detect_all(chosen, lead, added)
         summary = summarised(judged, r_peaks)
         if csv is not None:
@@ -89,6 +94,8 @@ def judge_all(
         tasks = [task(record, lead, noise) | {"detector": detector} for record in records]
         results = compute(detector, tasks, _judge, DEPENDENCIES[detector])
         for record, result in zip(records, results, strict=True):
+            if "error" in result:
+                print(f"{record.name} is left out of {detector}: {result['error']}", file=sys.stderr)
             for setting in SETTINGS:
                 prefix = f"{setting}/"
                 arrays = {key.removeprefix(prefix): x for key, x in result.items() if key.startswith(prefix)}
@@ -102,7 +109,8 @@ def detect_all(records: list[Record], lead: str, noise: Noise | None) -> pd.Data
     tasks = [task(record, lead, noise) for record in records]
     results = compute("r_peaks", tasks, _detect, DEPENDENCIES["r_peaks"])
     columns = ["annotated", "r_peaks", "matched", "v", "v_found"]
-    return pd.DataFrame([result["counts"] for result in results], [record.name for record in records], columns)
+    counts = {r.name: result["counts"] for r, result in zip(records, results, strict=True) if "counts" in result}
+    return pd.DataFrame.from_dict(counts, "index", columns=columns)
 
 
 def task(record: Record, lead: str, noise: Noise | None) -> Task:
@@ -120,24 +128,31 @@ def task(record: Record, lead: str, noise: Noise | None) -> Task:
     }
 
 
-def _open(task: Task, work: Any) -> Any:
-    with open_lead(task["path"], task["lead"]) as lead:
-        return work(lead if task["noise"] is None else Noise(*task["noise"]).added(lead))
+def _result(task: Task, work: Callable[[Lead], Result]) -> Result:
+    """What is made of the lead of a task; its error if the lead cannot be used."""
+    try:
+        with open_lead(task["path"], task["lead"]) as lead:
+            return work(lead if task["noise"] is None else Noise(*task["noise"]).added(lead))
+    except InputError as error:
+        return {"error": np.array(str(error))}
 
 
 def _judge(task: Task) -> Result:
-    judged = _open(task, lambda lead: DETECTORS[task["detector"]](lead, task["record"]))
-    return {f"{setting}/{key}": array for setting, one in judged.items() for key, array in one.arrays().items()}
+    def judge(raw: Lead) -> Result:
+        judged = DETECTORS[task["detector"]](raw, task["record"])
+        return {f"{setting}/{key}": array for setting, one in judged.items() for key, array in one.arrays().items()}
+
+    return _result(task, judge)
 
 
 def _detect(task: Task) -> Result:
-    def detect(raw: Lead) -> list[int]:
+    def detect(raw: Lead) -> Result:
         with process_lead(raw, CUTTING) as lead:
             beats = AnnotatedBeats.of(raw, lead.r_peak_seconds, np.arange(len(lead.r_peaks)))
         v = (beats.classes == V) & beats.countable
-        return [*beats.counts, int(v.sum()), int((v & beats.detected).sum())]
+        return {"counts": np.array([*beats.counts, v.sum(), (v & beats.detected).sum()])}
 
-    return {"counts": np.array(_open(task, detect))}
+    return _result(task, detect)
 
 
 def summarised(judged: dict[str, dict[str, dict[str, Judged]]], r_peaks: pd.DataFrame) -> dict[str, Any]:

@@ -47,7 +47,7 @@ FEWEST = 30  # explained beats: with fewer, the last round is not used
 TOLERANCE = 1.2  # log units of the squared difference above the usual one, up to which a beat is explained
 IN_TIME = (0.15, 0.25)  # log units of the RR interval: the least and the largest tolerance
 IN_TIME_DEVIATIONS = 3.0  # standard deviations of the rhythm, between these
-MUCH_FASTER = 0.75  # of the start's RR interval: a faster rhythm is not taken for the patient's usual one
+MUCH_FASTER = 0.75  # of the start's, or of the usual, RR interval: a faster rhythm is not taken for the usual one
 RESTING_RR = 0.55  # seconds: a new rhythm is followed if it is not faster than this
 NEW_RHYTHM = 0.35  # share of beats of normal shape in the old rhythm, below which there is a new one
 NEAR_RHYTHM = 0.25  # log units of the RR interval around the old rhythm
@@ -276,7 +276,9 @@ def _usual_beats(heart: Heart, log_rr: np.ndarray) -> np.ndarray:
     if not start.any() or not everywhere.any():
         return everywhere | start | in_time
     faster = np.median(log_rr[everywhere]) < np.median(log_rr[start]) + np.log(MUCH_FASTER)
-    return start if faster else everywhere
+    core = start if faster else everywhere
+    usual = np.median(log_rr[core])
+    return core & (log_rr > min(usual + np.log(MUCH_FASTER), np.log(RESTING_RR)))
 
 
 def _core(heart: Heart, in_time: np.ndarray, until: float) -> np.ndarray:

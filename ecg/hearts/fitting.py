@@ -74,12 +74,12 @@ def fit(beats: NormalBeats, settings: Train, on_step: OnStep = lambda: None) -> 
     network.eval()
     with torch.no_grad():
         sums = network(columns)[-1].numpy()
+    if not np.isfinite(sums).all():
+        raise InputError("the loss is not a finite number; a smaller train.learning_rate may do (hearts/params.yaml)")
     held_out = np.empty(len(beats), np.float32)
     for k in range(folds):
         own = fold[beats.patient] == k
         held_out[own] = score_of(sums[own, k::folds])
-    if not np.isfinite(held_out).all():
-        raise InputError("the loss is not a finite number; a smaller train.learning_rate may do (hearts/params.yaml)")
     return Fit(network, fold, held_out)
 
 

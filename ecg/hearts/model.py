@@ -124,9 +124,10 @@ class Calibration(Strict):
 
     def curve_without(self, name: str | None) -> np.ndarray:
         """The p-value at each score by all patients but the named one."""
-        shares = np.sort([patient.shares for patient in self.patients if patient.name != name], axis=0)
+        others = [patient for patient in self.patients if patient.name != name]
+        shares = np.sort([patient.shares for patient in others], axis=0)
         most = shares[min(int(np.ceil(MOST * (len(shares) + 1))), len(shares)) - 1]
-        smallest = 1 / (1 + sum(patient.beats for patient in self.patients))
+        smallest = 1 / (1 + sum(patient.beats for patient in others))
         return np.maximum(np.maximum(shares.mean(axis=0), most / 2), smallest)
 
     def p(self, score: np.ndarray, without: str | None = None) -> np.ndarray:
@@ -142,7 +143,11 @@ class Calibration(Strict):
             raise InputError(
                 f"alpha is {alpha}; it should be below 1, and {curve[-1]:.3g} at least, the smallest p-value"
             )
-        return float(np.interp(-np.log(level), -np.log(curve), self.scores))
+        first = int(np.argmax(curve <= level))
+        if first == 0 or curve[first] == level:
+            return self.scores[first]
+        between = slice(first - 1, first + 1)
+        return float(np.interp(-np.log(level), -np.log(curve[between]), self.scores[between]))
 
 
 def score_of(member_sum: np.ndarray) -> np.ndarray:

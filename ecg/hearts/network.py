@@ -90,7 +90,8 @@ class Network(nn.Module):
         """
         length = left.shape[-1]
         context = features[..., length:-1]
-        noisy = left + self.noise * left.std() * torch.randn_like(left) if self.training else left
+        spread = left.std((-2, -1), keepdim=True)  # each member's own: it may not know of other patients' beats
+        noisy = left + self.noise * spread * torch.randn_like(left) if self.training else left
         code = self.encoder(torch.cat([noisy.expand(*context.shape[:-1], -1), context], -1))
         mean, log_spread = self.decoder(torch.cat([code, context], -1)).split(length, -1)
         log_spread = log_spread.clamp(*LOG_SPREADS)

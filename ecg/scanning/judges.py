@@ -17,14 +17,20 @@ from ecg.scanning.records import ScannedBeats
 
 FEW_EXPLAINED = 0.5  # of the beats of the start, below which it is a poor reference
 OTHER_RHYTHM = 0.25  # log units of the RR interval between the start and the recording as a whole
+OTHER_SHAPE = 2.5  # log units that a beat differs more from the start's normal beat than is usual: 12 times
 NOISY_START = 0.3  # share of the start that is unusable
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The beats with their verdicts, and reasons to doubt them, a sentence each."""
+    """The beats with their verdicts.
+
+    unlike_start : bool ndarray of shape (n,), whether each beat is unlike the recording's start
+    warnings : reasons to doubt the verdicts, a sentence each
+    """
 
     beats: ScannedBeats
+    unlike_start: np.ndarray
     warnings: list[str]
 
 
@@ -80,7 +86,8 @@ class ByNormalHearts:
             anomalous_from_start=fixed,
             why=why,
         )
-        return Judged(beats, _of_start(heart, followed.explained, followed.normal_rr, lead))
+        warnings = _of_start(heart, followed.explained, followed.normal_rr, lead)
+        return Judged(beats, fixed | (from_start.excess > OTHER_SHAPE), warnings)
 
 
 class ByOwnModel:
@@ -122,7 +129,7 @@ class ByOwnModel:
             raise InputError("a model of the patient's own has learnt from annotations already: leave them out")
         stream = self._stream() if adaptive else None
         beats = ScannedBeats.joined([self._scored(chunk, stream) for chunk in cut_beats(lead, windows, self.cutting)])
-        return Judged(beats, [self._of_patient(recording)])
+        return Judged(beats, beats.anomalous_from_start, [self._of_patient(recording)])
 
     def _stream(self) -> Stream:
         try:

@@ -75,7 +75,7 @@ def scan(
             unusable=processed.unusable,
             left_out=windows.left_out,
             adaptive=adaptive,
-            changes=_changes(judged.beats, raw.seconds),
+            changes=_changes(judged.beats.seconds, judged.unlike_start, raw.seconds),
             strips=_strips(processed, judged.beats),
             warnings=[*judged.warnings, *_warnings(processed, judged.beats, raw.seconds)],
         )
@@ -89,9 +89,8 @@ def _known(raw: Lead, annotations: str, seconds: np.ndarray) -> np.ndarray:
     return known
 
 
-def _changes(beats: ScannedBeats, duration: float) -> list[Change]:
+def _changes(seconds: np.ndarray, unlike: np.ndarray, duration: float) -> list[Change]:
     """Stretches of at least CHANGE_SECONDS in which most beats are unlike the recording's start."""
-    unlike, seconds = beats.anomalous_from_start, beats.seconds
     total = np.concatenate(([0], np.cumsum(unlike)))
     first = np.searchsorted(seconds, seconds - CHANGE_SECONDS / 2)
     after = np.searchsorted(seconds, seconds + CHANGE_SECONDS / 2, side="right")

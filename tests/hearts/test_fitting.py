@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from ecg.detector.model import Model
 from ecg.exceptions import InputError
 from ecg.files import sha256
 from ecg.hearts import fitting
 from ecg.hearts.beats import NormalBeats
-from ecg.hearts.fitting import Fit, fit, tensors
-from ecg.hearts.model import INPUTS, OUTPUTS, Calibration, HeartModel, score_of
+from ecg.hearts.fitting import Fit, fit, tensor
+from ecg.hearts.model import Calibration, HeartModel, score_of
 from ecg.hearts.params import Train
-from ecg.training.export import export
+from ecg.training.export import OUTPUTS, to_onnx
 from tests.hearts.conftest import PATIENTS
 
 
@@ -23,8 +24,7 @@ def fitted(beats: NormalBeats, quick: Train) -> Fit:
 
 
 def exported(fitted: Fit, beats: NormalBeats) -> bytes:
-    inputs = vars(beats.in_context())
-    return export(fitted.network, {name: inputs[name] for name in INPUTS}, OUTPUTS, {"for": "tests"})
+    return to_onnx(fitted.network, beats.in_context().columns, {"for": "tests"})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def content(fitted: Fit, beats: NormalBeats) -> bytes:
 def model(content: bytes, fitted: Fit, beats: NormalBeats, quick: Train) -> HeartModel:
     names = [f"toydb/{i}" for i in range(PATIENTS)]
     scores = (fitted.held_out, beats.patient, names, fitted.fold, quick.folds)
-    return HeartModel(content, Calibration.of(*scores, sha256(content), 0.05))
+    return HeartModel(Model(content), Calibration.of(*scores, sha256(content), 0.05))
 
 
 def test_the_same_beats_give_the_same_bytes(content: bytes, beats: NormalBeats, quick: Train) -> None:
@@ -72,7 +72,7 @@ def test_held_out_scores_are_by_the_members_that_have_not_seen_the_patient(
     fitted: Fit, beats: NormalBeats, quick: Train
 ) -> None:
     with torch.no_grad():
-        sums = fitted.network(*tensors(beats.in_context()))[OUTPUTS.index("member_sum")].numpy()
+        sums = fitted.network(tensor(beats.in_context()))[OUTPUTS.index("member_score")].numpy()
     for patient, fold in enumerate(fitted.fold.tolist()):
         own = beats.patient == patient
         np.testing.assert_allclose(fitted.held_out[own], score_of(sums[own][:, fold :: quick.folds]), rtol=1e-5)
@@ -95,7 +95,7 @@ def test_the_scores_tell_simulated_anomalies_after_some_steps(beats: NormalBeats
     anomalies = fitting.simulate(beats, np.random.default_rng(1))
     with torch.no_grad():
         normal, anomalous = (
-            trained.network(*tensors(x))[OUTPUTS.index("score")] for x in (beats.in_context(), anomalies)
+            trained.network(tensor(x))[OUTPUTS.index("score")] for x in (beats.in_context(), anomalies)
         )
     assert (anomalous[:, None] > normal).float().mean() > 0.9
 
@@ -116,27 +116,28 @@ def test_a_learning_rate_that_is_too_large_is_named(beats: NormalBeats, quick: T
 def test_the_model_gives_what_pytorch_gives(model: HeartModel, fitted: Fit, beats: NormalBeats) -> None:
     inputs = beats.in_context()
     with torch.no_grad():
-        expected = dict(zip(OUTPUTS, fitted.network(*tensors(inputs)), strict=True))
-    scores = model.score(inputs, details=True)
-    for name in ("score", "earliness", "step_error", "reconstruction"):
-        np.testing.assert_allclose(getattr(scores, name), expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+        expected = dict(zip(OUTPUTS, fitted.network(tensor(inputs)), strict=True))
+    for name, values in zip(OUTPUTS, model.model.run(OUTPUTS, inputs.columns), strict=True):
+        np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(model.score(inputs), expected["score"], rtol=1e-4)
+    np.testing.assert_array_equal(model.step_errors(inputs), model.model.run(("step_error",), inputs.columns)[0])
 
 
 def test_a_patient_of_the_training_is_judged_as_held_out(model: HeartModel, fitted: Fit, beats: NormalBeats) -> None:
     inputs = beats.in_context()
     for patient in range(PATIENTS):
         own = beats.patient == patient
-        score = model.score(inputs, f"toydb/{patient}").score
+        score = model.score(inputs, f"toydb/{patient}")
         np.testing.assert_allclose(score[own], fitted.held_out[own], rtol=1e-4)
-    assert np.abs(model.score(inputs).score - model.score(inputs, "toydb/0").score).max() > 1e-3
-    np.testing.assert_array_equal(model.score(inputs, "toydb/9").score, model.score(inputs).score)
+    assert np.abs(model.score(inputs) - model.score(inputs, "toydb/0")).max() > 1e-3
+    np.testing.assert_array_equal(model.score(inputs, "toydb/9"), model.score(inputs))
 
 
 def test_no_beats_have_no_scores(model: HeartModel, beats: NormalBeats) -> None:
-    scores = model.score(beats.where(slice(0)).in_context(), details=True)
-    assert scores.score.shape == (0,)
-    assert scores.step_error.shape == scores.reconstruction.shape == (0, beats.in_context().beat.shape[1])
+    none = beats.where(slice(0)).in_context()
+    assert model.score(none).shape == (0,)
+    assert model.step_errors(none).shape == (0, beats.in_context().beat.shape[1])
 
 
 def test_the_file_says_what_it_was_given(model: HeartModel) -> None:
-    assert model.metadata == {"for": "tests"}
+    assert model.model.metadata == {"for": "tests"}

@@ -42,7 +42,7 @@ def test_the_stage_writes_a_model_with_its_calibration_the_same_every_time(stage
     model = HeartModel.load(stage)
     assert [patient.name for patient in model.calibration.patients] == [f"{DATABASE}/{i}" for i in range(PATIENTS)]
     assert {patient.beats for patient in model.calibration.patients} == {40}
-    assert model.metadata["patients"].split(", ")[-1] == f"{DATABASE}/{PATIENTS - 1}"
+    assert model.model.metadata["patients"].split(", ")[-1] == f"{DATABASE}/{PATIENTS - 1}"
     train.main()
     assert {path.name: path.read_bytes() for path in stage.iterdir()} == files
 
@@ -55,7 +55,7 @@ def test_if_the_model_cannot_be_exported_the_files_stay_as_they_were(
     def fails(*_: object) -> bytes:
         raise InputError("cannot be exported")
 
-    monkeypatch.setattr(train, "export", fails)
+    monkeypatch.setattr(train, "to_onnx", fails)
     with pytest.raises(InputError, match="cannot be exported"):
         train.main()
     assert [(path.name, path.read_text()) for path in stage.iterdir()] == [(CALIBRATION, "earlier")]
@@ -107,5 +107,5 @@ def test_the_records_of_the_shipped_model_have_enough_normal_beats(record: str, 
     inputs = beats.in_context()
     assert all(np.isfinite(values).all() for values in vars(inputs).values())
     scores = HeartModel.load()
-    p_value = scores.calibration.p(scores.score(inputs, record).score, record)
+    p_value = scores.calibration.p(scores.score(inputs, record), record)
     assert (p_value <= scores.calibration.alpha).mean() < 5 * scores.calibration.alpha
