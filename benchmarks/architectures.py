@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from benchmarks.protocol.tables import print_table
 from benchmarks.recordings.figures import FEWEST, S, V
-from ecg import params
 from ecg.data.aami import NORMAL
 from ecg.files import write_csv
 from ecg.hearts import fitting
@@ -37,8 +36,7 @@ from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows
 from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import process_lead
-from ecg.schema import check
-from hearts.train import PARAMS, patients_of
+from hearts.train import load, patients_of
 
 TABLE = Path("hearts/architectures.csv")
 LATENT_SIZES = (0, 2, 8, 16)  # the first is that of the predictor
@@ -56,7 +54,7 @@ WEIGHTS = {
 
 def main() -> None:
     """Fit the architectures, judge development patients by them, and print how well they do."""
-    settings = check(Params, params.read(PARAMS), str(PARAMS))
+    settings = load()
     names, paths = patients_of(settings.collect)
     read = delayed(_read)
     recordings = list(tqdm(Parallel(cpu_count(), return_as="generator")(read(path, settings) for path in paths)))

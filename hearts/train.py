@@ -16,7 +16,7 @@ from ecg.files import sha256, write_together
 from ecg.hearts import fitting
 from ecg.hearts.beats import NormalBeats
 from ecg.hearts.model import CALIBRATION, MODEL, SHIPPED, Calibration
-from ecg.hearts.params import Collect, Params
+from ecg.hearts.params import Collect, File, Params
 from ecg.schema import check
 from ecg.training.export import to_onnx
 from stages import run
@@ -27,7 +27,7 @@ CHECKED = 1000  # beats that the exported model is compared with PyTorch on
 
 
 def main() -> None:
-    settings = check(Params, params.read(PARAMS), str(PARAMS))
+    settings = load()
     names, paths = patients_of(settings.collect)
     beats = collect(settings.collect, paths)
     print(f"{len(beats):,} normal beats of {len(names)} patients")
@@ -44,6 +44,11 @@ def main() -> None:
     calibration = Calibration.of(fit.held_out, beats.patient, names, fit.fold, folds, sha256(model), alpha)
     write_together({SHIPPED / MODEL: model, SHIPPED / CALIBRATION: calibration.content()})
     print(f"{sum(p.numel() for p in fit.network.parameters()):,} parameters; threshold {calibration.threshold():.4g}")
+
+
+def load() -> Params:
+    """The settings in PARAMS; InputError names each wrong parameter, its value and what is accepted."""
+    return check(File, params.read(PARAMS), str(PARAMS)).hearts
 
 
 def patients_of(settings: Collect) -> tuple[list[str], list[str]]:

@@ -74,8 +74,6 @@ def main(
             raise InputError("all records are paced: --paced takes them")
         added = None if noise is None else Noise(noise, ratio)
         judged = judge_all(chosen, lead, detector, added)
-        if not any(judged.values()):
-            raise InputError("none of the recordings can be judged")
         r_peaks = detect_all(chosen, lead, added)
         summary = summarised(judged, r_peaks)
         if csv is not None:
@@ -93,9 +91,12 @@ def judge_all(
     for detector in detectors:
         tasks = [task(record, lead, noise) | {"detector": detector} for record in records]
         results = compute(detector, tasks, _judge, DEPENDENCIES[detector])
+        errors = {r.name: str(x["error"]) for r, x in zip(records, results, strict=True) if "error" in x}
+        for name, error in errors.items():
+            print(f"{name} is left out of {detector}: {error}", file=sys.stderr)
+        if len(errors) == len(records):
+            raise InputError(f"no recording can be judged: {next(iter(errors.values()))}")
         for record, result in zip(records, results, strict=True):
-            if "error" in result:
-                print(f"{record.name} is left out of {detector}: {result['error']}", file=sys.stderr)
             for setting in SETTINGS:
                 prefix = f"{setting}/"
                 arrays = {key.removeprefix(prefix): x for key, x in result.items() if key.startswith(prefix)}

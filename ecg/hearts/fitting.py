@@ -57,7 +57,9 @@ def fit(beats: NormalBeats, settings: Train, on_step: OnStep = lambda: None) -> 
     """
     patients, folds = int(beats.patient.max()) + 1, settings.folds
     if patients < 2 * folds:
-        raise InputError(f"hearts/params.yaml: train.folds is {folds}: {patients} patients allow {patients // 2}")
+        raise InputError(
+            f"hearts/params.yaml: hearts.train.folds is {folds}: {patients} patients allow {patients // 2}"
+        )
     random, members = np.random.default_rng(settings.seed), folds * settings.repeats
     fold = random.permutation(patients) % folds
     seen = [np.flatnonzero(fold[beats.patient] != k % folds) for k in range(members)]

@@ -50,8 +50,14 @@ class Calibrate(Strict):
 
 
 class Params(Strict):
-    """All sections of hearts/params.yaml."""
+    """All sections."""
 
     collect: Collect
     train: Train
     calibrate: Calibrate
+
+
+class File(Strict):
+    """The whole file."""
+
+    hearts: Params

@@ -11,7 +11,7 @@ from ecg.exceptions import InputError
 from ecg.hearts.beats import NormalBeats
 from ecg.hearts.context import LENGTH, SHIFT
 from ecg.hearts.model import CALIBRATION, MODEL, HeartModel
-from ecg.hearts.params import Params
+from ecg.hearts.params import File
 from ecg.schema import check
 from hearts import train
 from tests.conftest import ROOT
@@ -21,12 +21,13 @@ from tests.hearts.conftest import DATABASE, PATIENTS
 @pytest.fixture
 def stage(tmp_path: Path, records: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stage in a folder, with few steps, on the records of a folder; where it writes."""
-    settings = yaml.safe_load((ROOT / "hearts" / "params.yaml").read_text())
+    file = yaml.safe_load((ROOT / "hearts" / "params.yaml").read_text())
+    settings = file["hearts"]
     settings["collect"] |= {"records": {DATABASE: [str(i) for i in range(PATIENTS)]}, "beats": 40}
     settings["train"] |= {"folds": 2, "repeats": 1, "steps": 4, "batch_size": 16, "simulations": 1}
     settings["train"]["network"] |= {"hidden": 6, "latent": 2}
     (tmp_path / "hearts").mkdir()
-    (tmp_path / "hearts" / "params.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "hearts" / "params.yaml").write_text(yaml.safe_dump(file))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(train.RECORDS, str(records))
     monkeypatch.setattr(train, "SHIPPED", tmp_path / "shipped")
@@ -81,9 +82,9 @@ def test_a_record_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 )
 @pytest.mark.usefixtures("stage")
 def test_a_wrong_setting_is_named(section: str, change: dict, message: str) -> None:
-    settings = yaml.safe_load(train.PARAMS.read_text())
-    settings[section] |= change
-    train.PARAMS.write_text(yaml.safe_dump(settings))
+    file = yaml.safe_load(train.PARAMS.read_text())
+    file["hearts"][section] |= change
+    train.PARAMS.write_text(yaml.safe_dump(file))
     with pytest.raises(InputError, match=message):
         train.main()
 
@@ -92,8 +93,8 @@ def test_a_wrong_setting_is_named(section: str, change: dict, message: str) -> N
 def real(request: pytest.FixtureRequest) -> Path:
     """A folder with all records that the shipped model was trained on, where there is one."""
     folder = Path(os.environ.get(train.RECORDS) or request.getfixturevalue("mitdb").parent)
-    settings = check(Params, yaml.safe_load((ROOT / "hearts" / "params.yaml").read_text()), "hearts/params.yaml")
-    for database, records in settings.collect.records.items():
+    settings = check(File, yaml.safe_load((ROOT / "hearts" / "params.yaml").read_text()), "hearts/params.yaml")
+    for database, records in settings.hearts.collect.records.items():
         if not all((folder / database / f"{record}.atr").is_file() for record in records):
             pytest.skip(f"not all records of hearts/params.yaml are in {folder}; {train.RECORDS} names a folder")
     return folder

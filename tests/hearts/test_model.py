@@ -231,7 +231,7 @@ def test_it_loads_and_is_small() -> None:
 
 
 def test_it_was_calibrated_on_the_patients_of_its_settings_and_on_no_others() -> None:
-    settings, model = listed("hearts/params.yaml"), HeartModel.load()
+    settings, model = listed("hearts/params.yaml")["hearts"], HeartModel.load()
     assert [patient.name for patient in model.calibration.patients] == names(settings["collect"]["records"])
     assert model.model.metadata["patients"].split(", ") == names(settings["collect"]["records"])
     assert json.loads(model.model.metadata["params"]) == settings["train"]
