@@ -85,9 +85,10 @@ def _read(path: str, settings: Params) -> tuple[NormalBeats, BeatsInContext, np.
     with open_lead(path, settings.collect.lead) as raw, process_lead(raw, CUTTING) as lead:
         windows = BeatWindows.find(lead, CUTTING)
         heart = Heart.of(lead, windows)
-        beats = beats_in_context(heart, follow(heart), slice(None))
+        context = follow(heart)
         labels = beat_classes(raw.annotations, lead.r_peak_seconds)[windows.r_peaks]
-    return NormalBeats.of_recording(path, settings.collect.lead, settings.collect.beats), beats, labels
+        normal = NormalBeats.of(heart, context, labels, settings.collect.beats)
+        return normal, beats_in_context(heart, context, slice(None)), labels
 
 
 @torch.no_grad()

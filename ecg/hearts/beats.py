@@ -15,8 +15,10 @@ from ecg.hearts.context import (
     SHIFT,
     STEP,
     BeatsInContext,
+    Context,
     Heart,
     beats_in_context,
+    centred,
     follow,
     match,
     unit_of,
@@ -62,21 +64,28 @@ class NormalBeats:
         with open_lead(path, lead) as raw, process_lead(raw, CUTTING) as processed:
             windows = BeatWindows.find(processed, CUTTING)
             classes = beat_classes(raw.annotations, processed.r_peak_seconds)[windows.r_peaks]
-            chosen = np.flatnonzero(classes == NORMAL)
-            if not len(chosen):
+            if not (classes == NORMAL).any():
                 raise InputError(f"{path} has no annotated normal beats")
-            chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), most)).astype(int)]
             heart = Heart.of(processed, windows)
-            context = follow(heart)
-            normal, unit = context.normals[chosen // BLOCK], unit_of(context.normals[chosen // BLOCK])
-            beats = beats_in_context(heart, context, chosen)
-            return cls(
-                patient=np.zeros(len(chosen), int),
-                window=(heart.windows(chosen) / unit).astype(np.float32),
-                normal=(normal / unit).astype(np.float32),
-                rhythm=beats.rhythm,
-                surroundings=beats.surroundings,
-            )
+            return cls.of(heart, follow(heart), classes, most)
+
+    @classmethod
+    def of(cls, heart: Heart, context: Context, classes: np.ndarray, most: int) -> Self:
+        """The beats of a recording whose class is normal, or `most` of them at regular distances, as of patient 0.
+
+        classes : int ndarray of shape (n,), of the recording's beats; at least one is normal
+        """
+        chosen = np.flatnonzero(classes == NORMAL)
+        chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), most)).astype(int)]
+        normal, unit = context.normals[chosen // BLOCK], unit_of(context.normals[chosen // BLOCK])
+        beats = beats_in_context(heart, context, chosen)
+        return cls(
+            patient=np.zeros(len(chosen), int),
+            window=(heart.windows(chosen) / unit).astype(np.float32),
+            normal=(normal / unit).astype(np.float32),
+            rhythm=beats.rhythm,
+            surroundings=beats.surroundings,
+        )
 
     @classmethod
     def joined(cls, recordings: Sequence[Self]) -> Self:
@@ -99,6 +108,5 @@ def network_inputs(
 ) -> BeatsInContext:
     """Windows in units of the normal beat, shifted to it, as the network takes them."""
     beat = np.take_along_axis(window, (SHIFT + shift)[:, None] + np.arange(LENGTH), axis=1)
-    beat = beat - beat.mean(axis=1, keepdims=True, dtype=float)
-    columns = (beat[:, ::STEP], normal[:, ::STEP], rhythm, surroundings)
+    columns = (centred(beat)[:, ::STEP], normal[:, ::STEP], rhythm, surroundings)
     return BeatsInContext(*(np.ascontiguousarray(column, np.float32) for column in columns))

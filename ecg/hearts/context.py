@@ -53,6 +53,8 @@ NEW_RHYTHM = 0.35  # share of beats of normal shape in the old rhythm, below whi
 NEAR_RHYTHM = 0.25  # log units of the RR interval around the old rhythm
 RR_AROUND, LEVEL_AROUND = 25, 51  # beats that running medians are taken over
 MOST_IRREGULAR = 0.3  # log units
+EXCESSES = (-3.0, 6.0)  # log units that an excess is limited to
+LARGEST_RR = 1.5  # log units that an RR interval is limited to, beside the normal one, for the network
 CHUNK_BEATS = 4096  # compared at a time
 _TINY = 1e-12
 _MAD = 0.6745  # of the standard normal distribution: its median absolute deviation
@@ -123,7 +125,7 @@ class Context:
     @property
     def excess(self) -> np.ndarray:
         """How much each beat differs from the normal beat beyond what is usual, in log units: (n,)."""
-        return np.clip(self.difference - self.usual, -3, 6)
+        return np.clip(self.difference - self.usual, *EXCESSES)
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Heart:
     def aligned(self, beats: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """The beats, shifted, each without its mean: (m, LENGTH)."""
         at = (self.r_peaks[beats] + shift)[:, None] + np.arange(-BEFORE, AFTER)
-        return _centred(self.samples[np.clip(at, 0, len(self.samples) - 1)])
+        return centred(self.samples[np.clip(at, 0, len(self.samples) - 1)])
 
 
 def follow(heart: Heart, known: np.ndarray | None = None) -> Context:
@@ -250,7 +252,7 @@ def beats_in_context(heart: Heart, context: Context, chosen: np.ndarray | slice)
         np.log(context.irregularity[beats] + IRREGULARITY_OFFSET),
         context.usual[beats],
     )
-    rr = np.pad(np.clip(context.log_rr, -1.5, 1.5), 3, mode="edge")
+    rr = np.pad(np.clip(context.log_rr, -LARGEST_RR, LARGEST_RR), 3, mode="edge")
     return BeatsInContext(
         beat=(beat / unit)[:, ::STEP].astype(np.float32),
         normal=(normal / unit)[:, ::STEP].astype(np.float32),
@@ -291,14 +293,14 @@ def _core(heart: Heart, in_time: np.ndarray, until: float) -> np.ndarray:
     if not len(grid):
         return np.zeros(len(heart), bool)
     windows = heart.windows(grid)
-    normal, limit = np.median(_centred(windows[:, SHIFT:-SHIFT]), axis=0), 0.0
+    normal, limit = np.median(centred(windows[:, SHIFT:-SHIFT]), axis=0), 0.0
     for _ in range(CORE_ROUNDS):
         shift, _, difference = match(windows, np.broadcast_to(normal, (len(grid), LENGTH)))
         limit = float(np.median(difference)) + np.log(2)
         near = difference <= limit
         normal = np.median(heart.aligned(grid[near], shift[near]), axis=0)
     core = in_time & (seconds <= until)
-    for chunk in _chunks(len(heart)):
+    for chunk in _chunks(int((seconds <= until).sum())):
         _, _, difference = match(heart.windows(chunk), np.broadcast_to(normal, (len(seconds[chunk]), LENGTH)))
         core[chunk] &= difference <= limit
     return core
@@ -366,7 +368,7 @@ def _running(values: np.ndarray, where: np.ndarray, around: int) -> np.ndarray:
     return np.interp(np.arange(len(values)), known, medians)
 
 
-def _centred(beats: np.ndarray) -> np.ndarray:
+def centred(beats: np.ndarray) -> np.ndarray:
     """The beats without their means, in double precision: its sums are alike on every machine once they are rounded."""
     return beats - beats.mean(axis=1, keepdims=True, dtype=float)
 

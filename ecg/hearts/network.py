@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ecg.hearts.context import GAINS, IRREGULARITY_OFFSET, RHYTHM, SURROUNDINGS
+from ecg.hearts.context import EXCESSES, GAINS, IRREGULARITY_OFFSET, RHYTHM, SURROUNDINGS
 from ecg.hearts.params import Network as Params
 from ecg.models.layers import Affine
 
@@ -106,10 +106,8 @@ class Network(nn.Module):
 
     def _features(self, left: Tensor, normal: Tensor, rhythm: Tensor, surroundings: Tensor) -> Tensor:
         squashed = left.sign() * torch.log1p(SQUASH * left.abs())
-        excess = (left.square().mean(-1, keepdim=True) + TINY).log() - surroundings[..., USUAL:]
-        return torch.cat(
-            [squashed, normal, RHYTHM_SCALE * rhythm, surroundings[..., :USUAL], excess.clamp(-3.0, 6.0)], -1
-        )
+        excess = excess_of(left, surroundings).unsqueeze(-1)
+        return torch.cat([squashed, normal, RHYTHM_SCALE * rhythm, surroundings[..., :USUAL], excess], -1)
 
     def forward(self, beats: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Beats in context, (B, columns) as `BeatsInContext.columns` gives them -> what the ONNX file gives.
@@ -147,7 +145,7 @@ def residual(beat: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
 
 def excess_of(left: Tensor, surroundings: Tensor) -> Tensor:
     """How much larger residuals are than is usual, in log units: (..., L) and (..., 4) -> (...)."""
-    return ((left.square().mean(-1) + TINY).log() - surroundings[..., USUAL]).clamp(-3.0, 6.0)
+    return ((left.square().mean(-1) + TINY).log() - surroundings[..., USUAL]).clamp(*EXCESSES)
 
 
 def earliness(rhythm: Tensor, surroundings: Tensor) -> Tensor:

@@ -20,7 +20,16 @@ beat synthesis).
 import numpy as np
 
 from ecg.hearts.beats import NormalBeats, network_inputs
-from ecg.hearts.context import BEFORE, SHIFT, SURROUNDINGS, BeatsInContext, match
+from ecg.hearts.context import (
+    BEFORE,
+    EXCESSES,
+    LARGEST_RR,
+    RHYTHM,
+    SHIFT,
+    SURROUNDINGS,
+    BeatsInContext,
+    match,
+)
 
 EARLY, EARLY_FOREIGN, FOREIGN, EARLY_OTHER_P = range(4)
 KIND_SHARES = (0.35, 0.3, 0.2, 0.15)
@@ -31,8 +40,7 @@ SLOWEST, STRETCHED_SHARE = 2.5, 0.75
 INVERTED_SHARE, MIXED_SHARE, LATE_SHARE = 0.35, 0.3, 0.3
 SIZE = (0.1, 0.4)  # mean and standard deviation of the logarithm of a foreign beat's size
 P_WAVE_END, P_WAVE_FADE = 45, 10  # samples of a window: where the P wave ends, and how it goes over
-LARGEST_RHYTHM = 1.5  # log units
-TWO_BEFORE, ONE_BEFORE, BEFORE_, AFTER_, ONE_AFTER, TWO_AFTER = range(6)
+TWO_BEFORE, ONE_BEFORE, BEFORE_, AFTER_, ONE_AFTER, TWO_AFTER = range(len(RHYTHM))
 EXCESS_BEFORE, EXCESS_AFTER, IRREGULARITY, USUAL = range(len(SURROUNDINGS))
 
 
@@ -94,11 +102,11 @@ def _early(
     change((TWO_BEFORE, ONE_AFTER), pattern == BIGEMINY, by)
     change((ONE_BEFORE, TWO_AFTER), pattern == BIGEMINY, pause)
     change((ONE_BEFORE,), pattern == SECOND_OF_COUPLET, by, 0.05)
-    excess = np.clip(difference - surroundings[:, USUAL], -3, 6)
+    excess = np.clip(difference - surroundings[:, USUAL], *EXCESSES)
     for column, patterns in (
         (EXCESS_AFTER, (FIRST_OF_RUN, WITHIN_RUN)),
         (EXCESS_BEFORE, (SECOND_OF_COUPLET, WITHIN_RUN)),
     ):
         alike = np.isin(pattern, patterns)
         surroundings[alike, column] = (excess + random.normal(0, 0.5, n))[alike]
-    return np.clip(rhythm, -LARGEST_RHYTHM, LARGEST_RHYTHM), surroundings
+    return np.clip(rhythm, -LARGEST_RR, LARGEST_RR), surroundings

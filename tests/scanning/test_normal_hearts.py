@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +23,8 @@ from ecg.scanning.display import format_time
 from ecg.scanning.records import COLUMNS, Scan
 from ecg.scanning.report import write_report
 from ecg.scanning.scan import CHANGE_SECONDS, scan
-from tests.conftest import ROOT
 from tests.hearts.conftest import annotate, is_ventricular
+from tests.scanning.conftest import scan_command
 
 RATE = 360
 ALPHA = 0.05
@@ -339,14 +337,7 @@ def test_a_strip_of_the_timeline_has_its_reason(scanned: Scan, monkeypatch: pyte
 
 
 def ecg(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ecg", "scan", *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return scan_command(folder, arguments, text=True)
 
 
 def test_the_command_needs_no_model_of_ones_own(toy: np.ndarray, scanned: Scan, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,7 +39,8 @@ from ecg.scanning.scan import scan
 from ecg.training import fitting
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
-from tests.conftest import ROOT, calibrating, forget
+from tests.conftest import calibrating, forget
+from tests.scanning.conftest import scan_command
 
 RATE = 360.0
 Shipped = tuple[bytes, Detector]  # an ONNX file, and what reads it
@@ -513,13 +513,7 @@ def ecg(shipped: Shipped, folder: Path) -> Ecg:
     detector.calibration.save(models / "calibration.json")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "-m", "ecg", "scan", *map(str, arguments)],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=False,
-        )
+        return scan_command(folder, arguments)
 
     return run
 

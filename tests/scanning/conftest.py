@@ -1,0 +1,21 @@
+"""The command `ecg scan`, as the tests of scans run it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+
+def scan_command(folder: Path, arguments: Sequence[object], *, text: bool = False) -> subprocess.CompletedProcess:
+    """Run `ecg scan` in a folder; what it prints is bytes, or text."""
+    return subprocess.run(
+        [sys.executable, "-m", "ecg", "scan", *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=text,
+        check=False,
+    )
