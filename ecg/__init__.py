@@ -5,9 +5,10 @@ What `__all__` names may be relied on; all else may move. The rooms, each of whi
 data         what a beat is, what is known of a dataset, where beats come from
 recordings   from an ECG to its beats
 models       the autoencoders, one file per architecture
-training     cross-fitted fitting, augmentation, scaling, export; with models, the only rooms that import torch
+training     cross-fitted fitting, augmentation, scaling, export; with models, what imports torch
 detector     what ships: model, calibration, thresholds, verdicts, streams, explanations, tables of beats
 evaluation   metrics, reliability, report, figures, model card, provenance
+hearts       the model of normal hearts, which judges recordings of patients that it has never seen
 scanning     a recording to its alarms
 service      the HTTP service
 dashboard    the Streamlit pages
@@ -26,10 +27,22 @@ if TYPE_CHECKING:
     from ecg.detector.stream import Stream
     from ecg.detector.verdicts import Details, Verdicts
     from ecg.exceptions import BeatError, InputError
+    from ecg.hearts.model import HeartModel
     from ecg.scanning.records import Scan
     from ecg.scanning.scan import scan
 
-__all__ = ["BeatError", "Details", "Detector", "Explanation", "InputError", "Scan", "Stream", "Verdicts", "scan"]
+__all__ = [
+    "BeatError",
+    "Details",
+    "Detector",
+    "Explanation",
+    "HeartModel",
+    "InputError",
+    "Scan",
+    "Stream",
+    "Verdicts",
+    "scan",
+]
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would keep a diary of each model that it opens
 
@@ -38,6 +51,7 @@ _PLACES = {
     "Details": "ecg.detector.verdicts",
     "Detector": "ecg.detector.detector",
     "Explanation": "ecg.detector.explanation",
+    "HeartModel": "ecg.hearts.model",
     "InputError": "ecg.exceptions",
     "Scan": "ecg.scanning.records",
     "Stream": "ecg.detector.stream",

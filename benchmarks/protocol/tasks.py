@@ -5,7 +5,7 @@ Not joblib.Memory, which keeps results as pickles and knows nothing of the depen
 
 import ast
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,38 @@ Task = dict[str, Any]  # what decides the result, as plain values; equal tasks h
 Result = dict[str, np.ndarray]
 
 
-def compute(stage: str, tasks: Sequence[Task], work: Callable[[Task], Result], workers: int = 1) -> list[Result]:
+def compute(
+    name: str,
+    tasks: Sequence[Task],
+    work: Callable[[Task], Result],
+    workers: int = 1,
+    dependencies: Iterable[Path] | None = None,
+) -> list[Result]:
     """The result of each task, in their order, from its file or computed, by `workers` processes side by side.
 
-    A file is used only if the task and every dependency of the DVC stage are unchanged, comments and docstrings aside.
+    A file is used only if the task and every dependency are unchanged, comments and docstrings aside.
+
+    Parameters
+    ----------
+    name : of the kind of task
+    dependencies : files and folders; by default those of the DVC stage `name`
     """
-    dependencies = _dependencies_hash(stage)
-    paths = [
-        FOLDER / f"{stage}-{sha256(json.dumps([dependencies, task], sort_keys=True).encode())}.npz" for task in tasks
-    ]
+    content = _hash(_dependencies(name) if dependencies is None else dependencies)
+    paths = [FOLDER / f"{name}-{sha256(json.dumps([content, task], sort_keys=True).encode())}.npz" for task in tasks]
     missing = {path: task for path, task in zip(paths, tasks, strict=True) if not path.exists()}
     results = Parallel(workers, return_as="generator")(delayed(work)(task) for task in missing.values())
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=stage, unit="task", disable=None) as progress:
+    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=name, unit="task", disable=None) as progress:
         for path, result in zip(missing, results, strict=True):
             write_arrays(path, **result)
             progress.update()
     return [read_all_arrays(path) for path in paths]
 
 
-def _dependencies_hash(stage: str) -> str:
-    dependencies = map(Path, yaml.safe_load(PIPELINE.read_text())["stages"][stage]["deps"])
+def _dependencies(stage: str) -> list[Path]:
+    return list(map(Path, yaml.safe_load(PIPELINE.read_text())["stages"][stage]["deps"]))
+
+
+def _hash(dependencies: Iterable[Path]) -> str:
     return sha256(b"".join(_content(path) for dependency in dependencies for path in _files(dependency)))
 
 

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
+from joblib import cpu_count
 
 from benchmarks.protocol.tables import print_table
-from benchmarks.protocol.tasks import Result, Task
+from benchmarks.protocol.tasks import Result, Task, compute
 from benchmarks.recordings.detectors import DETECTORS, Judged
 from benchmarks.recordings.figures import V, ahead, of_recording, over_recordings
 from benchmarks.recordings.noise import Noise
 from benchmarks.recordings.records import Annotated as AnnotatedBeats
 from benchmarks.recordings.records import Patients, Record, in_folder, listed, on_physionet
-from benchmarks.recordings.results import compute
 from ecg.exceptions import InputError, exit_on_error
 from ecg.files import rounded, sha256, write_bytes, write_csv
 from ecg.hearts.context import CUTTING
@@ -90,7 +90,7 @@ def judge_all(
     judged: dict[str, dict[str, dict[str, Judged]]] = {setting: {} for setting in SETTINGS}
     for detector in detectors:
         tasks = [task(record, lead, noise) | {"detector": detector} for record in records]
-        results = compute(detector, tasks, _judge, DEPENDENCIES[detector])
+        results = compute(detector, tasks, _judge, cpu_count(), map(Path, DEPENDENCIES[detector]))
         errors = {r.name: str(x["error"]) for r, x in zip(records, results, strict=True) if "error" in x}
         for name, error in errors.items():
             print(f"{name} is left out of {detector}: {error}", file=sys.stderr)
@@ -108,7 +108,7 @@ def judge_all(
 def detect_all(records: list[Record], lead: str, noise: Noise | None) -> pd.DataFrame:
     """Annotated beats, detected R peaks, matches, V beats and detected ones: a row for each recording."""
     tasks = [task(record, lead, noise) for record in records]
-    results = compute("r_peaks", tasks, _detect, DEPENDENCIES["r_peaks"])
+    results = compute("r_peaks", tasks, _detect, cpu_count(), map(Path, DEPENDENCIES["r_peaks"]))
     columns = ["annotated", "r_peaks", "matched", "v", "v_found"]
     counts = {r.name: result["counts"] for r, result in zip(records, results, strict=True) if "counts" in result}
     return pd.DataFrame.from_dict(counts, "index", columns=columns)

@@ -4,6 +4,8 @@ Which beats of a stream are normal is unknown. The threshold is adapted by every
 MARGIN times the threshold: they are taken for anomalies. The share of normal beats that score as high is known from the
 held-out errors, and allowed for. So a slow rise of all scores is followed, and a few per cent of anomalies do not raise
 the threshold. A jump of all scores above the margin is not followed: it stays an alarm until a new stream is started.
+Nor does the threshold rise above LARGEST_RISE times the one it started from: what changes further is no drift of the
+signal, and goes on raising alarms.
 
 The threshold is adapted on the logarithm of the score, where drift of the signal is about a shift.
 """
@@ -24,6 +26,7 @@ from ecg.schema import Strict, check
 
 MARGIN = 1.35  # beats that score above this multiple of the threshold do not adapt it
 LEARNING_RATE = 0.05  # what an alarm adds to the logarithm of the threshold
+LARGEST_RISE = 3.0  # times the calibrated threshold that the threshold may become
 
 
 class State(Strict):
@@ -83,6 +86,7 @@ class Stream:
         if state.model_sha256 != detector.calibration.model_sha256:
             raise InputError("the stream's state belongs to another model; start a new stream")
         self.detector, self.state = detector, state
+        self._ceiling = _start_of(_held_out(detector), state.alpha) + float(np.log(LARGEST_RISE))
 
     @classmethod
     def start(cls, detector: Detector, alpha: float | None = None) -> Self:
@@ -102,14 +106,8 @@ class Stream:
         alpha = calibration.alpha if alpha is None else alpha
         if alpha is None or not 0 < alpha < 0.5:
             raise InputError(f"alpha is {alpha}; a stream's should be above 0 and below 0.5")
-        held_out = _log(np.concatenate([np.empty(0), *calibration.held_out]))
-        count = attainable_count(len(held_out), alpha)
-        if count < 1:
-            raise InputError(
-                f"alpha is {alpha}: a stream needs {int(np.ceil(1 / alpha)) - 1} held-out errors to start from, and "
-                f"the calibration has {len(held_out)}"
-            )
-        log_threshold = np.sort(held_out)[-count]
+        held_out = _held_out(detector)
+        log_threshold = _start_of(held_out, alpha)
         excluded = 1 - float(np.mean(held_out < log_threshold + np.log(MARGIN)))
         if not excluded < alpha:
             raise InputError(
@@ -120,7 +118,7 @@ class Stream:
             alpha=alpha,
             model_sha256=calibration.model_sha256,
             target=(alpha - excluded) / (1 - excluded),
-            log_threshold=float(log_threshold),
+            log_threshold=log_threshold,
         )
         return cls(detector, state)
 
@@ -160,7 +158,7 @@ class Stream:
             thresholds[i] = log_threshold
             anomalous[i] = log_score >= log_threshold
             if log_score < log_threshold + log_margin:
-                log_threshold += LEARNING_RATE * (bool(anomalous[i]) - target)
+                log_threshold = min(log_threshold + LEARNING_RATE * (bool(anomalous[i]) - target), self._ceiling)
         self.state = self.state.model_copy(update={"log_threshold": float(log_threshold)})
         return anomalous, np.exp(thresholds)
 
@@ -185,6 +183,22 @@ class Stream:
             return cls(detector, saved.state)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+
+def _held_out(detector: Detector) -> np.ndarray:
+    """The logarithms of the held-out errors that the detector was calibrated with."""
+    return _log(np.concatenate([np.empty(0), *detector.calibration.held_out]))
+
+
+def _start_of(held_out: np.ndarray, alpha: float) -> float:
+    """The logarithm of the threshold that a stream starts from; InputError if there are too few held-out errors."""
+    count = attainable_count(len(held_out), alpha)
+    if count < 1:
+        raise InputError(
+            f"alpha is {alpha}: a stream needs {int(np.ceil(1 / alpha)) - 1} held-out errors to start from, and the "
+            f"calibration has {len(held_out)}"
+        )
+    return float(np.sort(held_out)[-count])
 
 
 def _log(scores: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ class Context:
     Attributes
     ----------
     normals : float32 ndarray of shape (blocks, LENGTH), the normal beat of each BLOCK beats, without offset
-    shift, gain : ndarrays of shape (n,), with which each beat resembles the normal beat most
+    shift : int ndarray of shape (n,), by which each beat resembles the normal beat most
     difference : float ndarray of shape (n,), logarithm of the squared difference over the normal beat's square
     usual : float ndarray of shape (n,), the difference that is usual among explained beats around
     log_rr : float ndarray of shape (n,), logarithm of the RR interval before a beat over the normal one; 0 if unknown
@@ -113,7 +113,6 @@ class Context:
 
     normals: np.ndarray
     shift: np.ndarray
-    gain: np.ndarray
     difference: np.ndarray
     usual: np.ndarray
     log_rr: np.ndarray
@@ -212,10 +211,10 @@ def _compare(
     heart: Heart, normals: np.ndarray, log_rr: np.ndarray, explained: np.ndarray, *, fixed: bool = False
 ) -> Context:
     n = len(heart)
-    shift, gain, difference = np.empty(n, int), np.empty(n), np.empty(n)
+    shift, difference = np.empty(n, int), np.empty(n)
     for chunk in _chunks(n):
         normal = normals[np.arange(n)[chunk] // BLOCK]
-        shift[chunk], gain[chunk], difference[chunk] = match(heart.windows(chunk), normal)
+        shift[chunk], _, difference[chunk] = match(heart.windows(chunk), normal)
     usual = _running(difference, explained, LEVEL_AROUND)
     alike = difference < usual + TOLERANCE
     normal_rr = _running(log_rr, explained, RR_AROUND)
@@ -228,7 +227,6 @@ def _compare(
     return Context(
         normals=normals,
         shift=shift,
-        gain=gain,
         difference=difference,
         usual=usual,
         log_rr=own,

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg.hearts.context import CHUNK_BEATS, Context, Heart, beats_in_context
+from ecg.hearts.known import KnownBeats
 from ecg.hearts.model import HeartModel
+
+KNOWN_WEIGHT = 0.5  # in the score, of how unlike all known beats a beat is
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,21 @@ def judge(
     Parameters
     ----------
     patient : the name of a patient that the model was trained on, or None
-    known : bool ndarray of shape (n,), beats that are known to be normal. A p-value is then the larger one of two: by
-        the normal beats of other patients, and by these of the own, so that a heart whose normal beats score high has
-        no more false alarms than others
+    known : bool ndarray of shape (n,), beats that are known to be normal. A beat that is unlike all of them scores
+        higher, and a p-value is the larger one of two: by the normal beats of other patients, and by these of the own,
+        so that a heart whose normal beats score high has no more false alarms than others
     """
+    some = known if known is not None and known.any() else None
+    known_beats = None if some is None else KnownBeats(heart, context, some)
     parts = []
     for first in range(0, len(heart), CHUNK_BEATS):
-        beats = beats_in_context(heart, context, slice(first, first + CHUNK_BEATS))
-        parts.append(model.score(beats, patient))
+        indices = np.arange(first, min(first + CHUNK_BEATS, len(heart)))
+        beats = beats_in_context(heart, context, indices)
+        unlike = 0.0 if known_beats is None else KNOWN_WEIGHT * known_beats.excess(beats, indices)
+        parts.append(model.score(beats, patient, unlike))
     score = np.concatenate(parts)
     p_value = model.calibration.p(score, patient)
-    if known is not None and known.any():
-        own = np.sort(score[known])
+    if some is not None:
+        own = np.sort(score[some])
         p_value = np.maximum(p_value, (1 + len(own) - np.searchsorted(own, score, side="left")) / (len(own) + 1))
     return Judgement(score, p_value)

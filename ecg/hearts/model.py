@@ -150,9 +150,9 @@ class Calibration(Strict):
         return float(np.interp(-np.log(level), -np.log(curve[between]), self.scores[between]))
 
 
-def score_of(member_sum: np.ndarray) -> np.ndarray:
-    """The score of beats from the sums of some members: (n, members) -> (n,), the softplus of their mean."""
-    return np.logaddexp(0, member_sum.mean(axis=1, dtype=np.float32))
+def score_of(member_sum: np.ndarray, more: np.ndarray | float = 0.0) -> np.ndarray:
+    """The score of beats from the sums of some members: (n, members) -> (n,), the softplus of their mean and `more`."""
+    return np.logaddexp(0, member_sum.mean(axis=1, dtype=np.float32) + np.float32(more))
 
 
 class HeartModel:
@@ -183,15 +183,16 @@ class HeartModel:
         fold = next((known.fold for known in self.calibration.patients if known.name == patient), None)
         return slice(None) if fold is None else slice(fold, None, self.calibration.folds)
 
-    def score(self, beats: "BeatsInContext", patient: str | None = None) -> np.ndarray:
+    def score(self, beats: "BeatsInContext", patient: str | None = None, more: np.ndarray | float = 0.0) -> np.ndarray:
         """The score of each beat, float32 of shape (n,), positive; higher is more anomalous.
 
         Parameters
         ----------
         patient : the name of a patient that the model was trained on, who is then judged by the members that have not
             seen him; all others are judged by all members
+        more : float ndarray of shape (n,), what else is added to the members' sums
         """
-        return score_of(self.model.member_scores(beats.columns)[:, self.unseen_by(patient)])
+        return score_of(self.model.member_scores(beats.columns)[:, self.unseen_by(patient)], more)
 
     def step_errors(self, beats: "BeatsInContext") -> np.ndarray:
         """The autoencoder's error at each sample of each beat: float32 of shape (n, L)."""

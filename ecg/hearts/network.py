@@ -18,15 +18,13 @@ A discriminator of simulated anomalies beside a reconstruction: Zavrtanik, Krist
 discriminatively trained reconstruction embedding for surface anomaly detection".
 """
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ecg.hearts.context import EXCESSES, GAINS, IRREGULARITY_OFFSET, RHYTHM, SURROUNDINGS
 from ecg.hearts.params import Network as Params
-from ecg.models.layers import Affine
+from ecg.models.layers import Stack
 
 LARGEST_RESIDUAL = 20.0  # times the normal beat: what is beyond counts as this
 LOG_SPREADS = (-5.0, 3.0)
@@ -37,20 +35,6 @@ USUAL_EXCESS = 1.5  # log units, up to which the excess of a normal beat is usua
 TINY = 1e-6
 BEFORE, AFTER, ONE_BEFORE = (RHYTHM.index(name) for name in ("before", "after", "one_before"))
 IRREGULARITY, USUAL = (SURROUNDINGS.index(name) for name in ("irregularity", "usual"))
-
-
-class Layers(nn.ModuleList):
-    """Affine maps with SiLU between them, linear at the end: (K or 1, B, first size) -> (K, B, last size)."""
-
-    def __init__(self, members: int, *sizes: int) -> None:
-        super().__init__(Affine(members, a, b) for a, b in pairwise(sizes))
-
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        first, *rest = self
-        x = first(x)
-        for layer in rest:
-            x = layer(functional.silu(x))
-        return x
 
 
 class Network(nn.Module):
@@ -67,9 +51,9 @@ class Network(nn.Module):
         context = length + len(RHYTHM) + len(SURROUNDINGS) - 1
         features = length + context + 1
         hidden, latent = params.hidden, params.latent
-        self.encoder = Layers(members, length + context, hidden, latent)
-        self.decoder = Layers(members, latent + context, hidden, 2 * length)
-        self.discriminator = Layers(members, features, hidden, hidden, 1)
+        self.encoder = Stack(members, [length + context, hidden, latent], functional.silu)
+        self.decoder = Stack(members, [latent + context, hidden, 2 * length], functional.silu)
+        self.discriminator = Stack(members, [features, hidden, hidden, 1], functional.silu)
         self.mean = nn.Buffer(torch.zeros(members, 1, features))
         self.deviation = nn.Buffer(torch.ones(members, 1, features))
         self.noise = params.noise

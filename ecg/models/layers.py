@@ -1,6 +1,6 @@
 """Layers of which the architectures are built: K members' side by side, each parameter's first dimension the member."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -22,17 +22,18 @@ class Affine(nn.Module):
 
 
 class Stack(nn.ModuleList):
-    """Affine maps with ReLU between them: the first of `sizes` in, the last one out, linear at the end."""
+    """Affine maps with `activation` between them: the first of `sizes` in, the last one out, linear at the end."""
 
-    def __init__(self, members: int, sizes: Sequence[int]) -> None:
+    def __init__(self, members: int, sizes: Sequence[int], activation: Callable[[Tensor], Tensor] = torch.relu) -> None:
         super().__init__(Affine(members, inputs, outputs) for inputs, outputs in pairwise(sizes))
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """(K or 1, B, first size) -> (K, B, last size)."""
         first, *rest = self
         x = first(x)
         for layer in rest:
-            x = layer(torch.relu(x))
+            x = layer(self.activation(x))
         return x
 
 

@@ -13,8 +13,9 @@ import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.protocol import tasks
 from benchmarks.recordings import __main__ as protocol
-from benchmarks.recordings import detectors, records, results
+from benchmarks.recordings import detectors, records
 from benchmarks.recordings.detectors import DETECTORS, FIRST, Judged
 from benchmarks.recordings.figures import ahead, counts, interval, of_recording, over_recordings
 from benchmarks.recordings.noise import Noise
@@ -272,8 +273,8 @@ Run = Callable[..., dict]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
     """Run the protocol in this process; the figures that it writes."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "tasks")
-    monkeypatch.setattr(results, "cpu_count", lambda: 1)
+    monkeypatch.setattr(tasks, "FOLDER", tmp_path / "tasks")
+    monkeypatch.setattr(protocol, "cpu_count", lambda: 1)
 
     def run(**options: object) -> dict:
         written = tmp_path / "figures.json"

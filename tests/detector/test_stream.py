@@ -34,6 +34,48 @@ def test_a_slow_rise_of_all_scores_is_followed_and_a_fixed_threshold_would_not(d
     assert np.mean(anomalous[4500:]) == pytest.approx(0.05, abs=0.02)
 
 
+def rising(detector: Detector, n: int = 20_000) -> np.ndarray:
+    """Scores that all rise without end, by a factor of e in 3,000 beats."""
+    return normal_scores(detector, n) * np.exp(np.arange(n) / 3000)
+
+
+def test_however_long_scores_rise_the_threshold_stays_below_a_multiple_of_the_first(detector: Detector) -> None:
+    running = Stream.start(detector)
+    highest = stream.LARGEST_RISE * running.threshold
+    anomalous, met = running.update(rising(detector))
+    assert met.max() == pytest.approx(highest)
+    assert running.threshold <= highest * (1 + 1e-9)
+    assert anomalous[-5000:].mean() > 0.99
+
+
+def test_slower_rises_one_after_another_end_at_the_same_bound(detector: Detector) -> None:
+    running = Stream.start(detector)
+    highest = stream.LARGEST_RISE * running.threshold
+    for part in range(40):
+        running.update(normal_scores(detector, 500, part) * np.exp(0.1 * part))
+        assert running.threshold <= highest * (1 + 1e-9)
+    assert running.threshold > 0.8 * highest
+
+
+def test_a_stream_that_goes_on_from_its_file_has_the_same_bound(tmp_path: Path, detector: Detector) -> None:
+    first = Stream.start(detector)
+    highest, scores = stream.LARGEST_RISE * first.threshold, rising(detector)
+    first.update(scores[:2000])  # the threshold has risen, but is below the bound
+    assert 1.2 * Stream.start(detector).threshold < first.threshold < 0.9 * highest
+    first.save(tmp_path / "stream.json")
+    second = Stream.load(tmp_path / "stream.json", detector)
+    _, met = second.update(scores[2000:])
+    assert met.max() == pytest.approx(highest)
+    assert second.threshold <= highest * (1 + 1e-9)
+
+
+def test_at_its_bound_the_threshold_falls_again_with_the_scores(detector: Detector) -> None:
+    running = Stream.start(detector)
+    running.update(rising(detector))
+    running.update(normal_scores(detector, 5000))
+    assert running.threshold == pytest.approx(Stream.start(detector).threshold, rel=0.5)
+
+
 def test_anomalies_far_above_the_threshold_do_not_move_it(detector: Detector) -> None:
     scores = normal_scores(detector, 2000)
     with_anomalies = np.insert(scores, np.arange(0, 2000, 10), 100.0)
