@@ -35,17 +35,15 @@ def judge(
         higher, and a p-value is the larger one of two: by the normal beats of other patients, and by these of the own,
         so that a heart whose normal beats score high has no more false alarms than others
     """
-    some = known if known is not None and known.any() else None
-    known_beats = None if some is None else KnownBeats(heart, context, some)
-    parts = []
+    known = np.zeros(len(heart), bool) if known is None else known
+    known_beats, parts = KnownBeats(heart, context, known), []
     for first in range(0, len(heart), CHUNK_BEATS):
         indices = np.arange(first, min(first + CHUNK_BEATS, len(heart)))
         beats = beats_in_context(heart, context, indices)
-        unlike = 0.0 if known_beats is None else KNOWN_WEIGHT * known_beats.excess(beats, indices)
-        parts.append(model.score(beats, patient, unlike))
+        parts.append(model.score(beats, patient, KNOWN_WEIGHT * known_beats.excess(beats, indices)))
     score = np.concatenate(parts)
     p_value = model.calibration.p(score, patient)
-    if some is not None:
-        own = np.sort(score[some])
+    if known.any():
+        own = np.sort(score[known])
         p_value = np.maximum(p_value, (1 + len(own) - np.searchsorted(own, score, side="left")) / (len(own) + 1))
     return Judgement(score, p_value)

@@ -14,14 +14,14 @@ from scipy.spatial import KDTree
 
 from ecg.hearts.context import EXCESSES, FEWEST, RHYTHM, BeatsInContext, Context, Heart, beats_in_context
 
-MOST = 512  # known beats that others are compared with
+MOST_KNOWN = 512  # known beats that others are compared with
 RHYTHM_SCALE = 2.0  # units of the normal beat that a log unit of the RR interval before or after counts as
 _TINY = 1e-5
 _AROUND = slice(RHYTHM.index("before"), RHYTHM.index("after") + 1)
 
 
 class KnownBeats:
-    """Beats that are known to be normal, MOST of them at regular distances, in the context of their recording.
+    """Beats that are known to be normal, or MOST_KNOWN of them at regular distances, in the context of their recording.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class KnownBeats:
 
     def __init__(self, heart: Heart, context: Context, known: np.ndarray) -> None:
         chosen = np.flatnonzero(known)
-        self._chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MOST)).astype(int)]
+        self._chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_KNOWN)).astype(int)]
         self._nearest, self._usual = None, 0.0
         if len(chosen) >= FEWEST:
             points = _points(beats_in_context(heart, context, self._chosen))

@@ -64,7 +64,7 @@ def test_the_nearest_is_found_by_shape_and_rhythm(heart: Heart) -> None:
 
 
 def test_of_many_known_beats_some_at_regular_distances_are_taken(heart: Heart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_beats, "MOST", 75)
+    monkeypatch.setattr(known_beats, "MOST_KNOWN", 75)
     context = follow(heart)
     excess = all_excesses(heart, context, KNOWN & ~NO_T)
     assert np.median(excess[WIDE & ~KNOWN]) < 0.5
