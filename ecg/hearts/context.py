@@ -194,16 +194,22 @@ def follow(heart: Heart, known: np.ndarray | None = None) -> Context:
 def compare_with_start(heart: Heart, followed: Context, start: float = START_SECONDS) -> Context:
     """Compare all beats with the normal beat and rhythm of the recording's start.
 
+    These are of its explained beats; of the beats that are most alike and in time there, if hardly any is explained,
+    since the start is unlike the rest; of the first explained beats, if the start has no such beats either.
+
     Parameters
     ----------
     followed : what `follow` found
     start : seconds of the recording that count as its start
     """
-    first = followed.explained & (heart.seconds < start)
-    first = first if first.sum() >= FEWEST else followed.explained & (np.cumsum(followed.explained) <= AROUND)
-    normal = heart.aligned(np.flatnonzero(first), followed.shift[first]).mean(axis=0)
-    normals = np.broadcast_to(normal.astype(np.float32), followed.normals.shape)
     log_rr = np.log(_known_rr(heart.rr_before))
+    first, shift = followed.explained & (heart.seconds < start), followed.shift
+    if first.sum() < FEWEST:  # shifts to another normal beat say nothing
+        first, shift = _core(heart, _in_time(log_rr), start), np.zeros(len(heart), int)
+    if first.sum() < FEWEST:
+        first, shift = followed.explained & (np.cumsum(followed.explained) <= AROUND), followed.shift
+    normal = heart.aligned(np.flatnonzero(first), shift[first]).mean(axis=0)
+    normals = np.broadcast_to(normal.astype(np.float32), followed.normals.shape)
     return _compare(heart, normals, log_rr, first, fixed=True)
 
 
@@ -271,7 +277,7 @@ def _known_rr(rr: np.ndarray) -> np.ndarray:
 
 def _usual_beats(heart: Heart, log_rr: np.ndarray) -> np.ndarray:
     """The beats that are most alike and in time, of the whole recording or, if that is much faster, of its start."""
-    in_time = np.abs(log_rr - _running(log_rr, np.ones(len(heart), bool), RR_AROUND)) < IN_TIME[0]
+    in_time = _in_time(log_rr)
     everywhere, start = _core(heart, in_time, np.inf), _core(heart, in_time, START_SECONDS)
     if not start.any() or not everywhere.any():
         return everywhere | start | in_time
@@ -279,6 +285,11 @@ def _usual_beats(heart: Heart, log_rr: np.ndarray) -> np.ndarray:
     core = start if faster else everywhere
     usual = np.median(log_rr[core])
     return core & (log_rr > min(usual + np.log(MUCH_FASTER), np.log(RESTING_RR)))
+
+
+def _in_time(log_rr: np.ndarray) -> np.ndarray:
+    """The beats that come in time, compared with those around: bool of shape (n,)."""
+    return np.abs(log_rr - _running(log_rr, np.ones(len(log_rr), bool), RR_AROUND)) < IN_TIME[0]
 
 
 def _core(heart: Heart, in_time: np.ndarray, until: float) -> np.ndarray:

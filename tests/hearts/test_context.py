@@ -175,6 +175,21 @@ def test_the_start_keeps_its_rhythm(shape: np.ndarray) -> None:
     assert not from_start.explained[-200:].any()
 
 
+@pytest.mark.parametrize("rr", [0.8, 1.2])
+def test_a_start_that_is_unlike_the_rest_is_compared_with_itself(rr: float, shape: np.ndarray) -> None:
+    """Five minutes of one shape, and then more beats of another: the usual ones of the recording."""
+    early, late = 380, 900
+    shapes = np.repeat([shape, foreign(shape)], [early, late], axis=0)
+    heart = made_of(shapes, np.append(in_time(early), in_time(late, rr)), noise=0.02)
+    followed = follow(heart)
+    assert not followed.explained[:early].any()
+    from_start = compare_with_start(heart, followed)
+    assert from_start.explained[:early].mean() > 0.95
+    assert not from_start.alike[early:].any()
+    np.testing.assert_allclose(from_start.normal_rr[1:], 0.8, rtol=0.03)
+    assert likeness(from_start, shape).min() > 0.99
+
+
 def test_early_beats_are_not_explained(shape: np.ndarray) -> None:
     rr, early = in_time(N), np.arange(20, N, 7)
     rr[early] *= 0.7
