@@ -32,7 +32,7 @@ class Tail(Strict):
     p : the p-value at each point, decreasing
     """
 
-    level: float
+    level: Score
     excess: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
     p: list[Rate]
 

@@ -85,8 +85,9 @@ class Stream:
     def __init__(self, detector: Detector, state: State) -> None:
         if state.model_sha256 != detector.calibration.model_sha256:
             raise InputError("the stream's state belongs to another model; start a new stream")
-        self.detector, self.state = detector, state
+        self.detector = detector
         self._ceiling = _start_of(_held_out(detector), state.alpha) + float(np.log(LARGEST_RISE))
+        self.state = state.model_copy(update={"log_threshold": min(state.log_threshold, self._ceiling)})
 
     @classmethod
     def start(cls, detector: Detector, alpha: float | None = None) -> Self:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -76,6 +76,7 @@ def test_the_message_says_what_is_wrong_with_a_file_and_where(text: bytes, messa
     assert message in str(refusal.value)
 
 
+@example(b"0\t0\t0")
 @given(st.one_of(st.binary(max_size=80), st.text("0123456789.eE+-_naif\t \r\n", max_size=80).map(str.encode)))
 def test_any_text_is_read_or_refused(text: bytes) -> None:
     try:
@@ -83,7 +84,8 @@ def test_any_text_is_read_or_refused(text: bytes) -> None:
     except InputError:
         return
     assert np.isfinite(read.samples).all()
-    assert len(read.samples) == len(read.classes) >= 2
+    assert len(read.samples) == len(read.classes) >= 1
+    assert read.samples.shape[1] >= 2
 
 
 def test_beats_survive_saving_in_single_precision(tmp_path: Path, train: Beats) -> None:

@@ -115,6 +115,7 @@ def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFa
         ({"tail": {"level": 1.0, "excess": [2.0, 1.0], "p": [0.1, 0.05]}}, "p should decrease"),
         ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1, 0.1]}}, "p should decrease"),
         ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1, 0.0]}}, "tail.p.1 is 0.0"),
+        ({"tail": {"level": 1e39, "excess": [1.0, 2.0], "p": [0.1, 0.05]}}, "tail.level is 1e+39"),
         ({"more": 1}, "more is not a known parameter"),
     ],
 )

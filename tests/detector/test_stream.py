@@ -69,6 +69,12 @@ def test_a_stream_that_goes_on_from_its_file_has_the_same_bound(tmp_path: Path, 
     assert second.threshold <= highest * (1 + 1e-9)
 
 
+def test_a_state_from_above_the_bound_goes_on_at_the_bound(detector: Detector) -> None:
+    state = Stream.start(detector).state
+    above = Stream(detector, state.model_copy(update={"log_threshold": state.log_threshold + 5}))
+    assert above.threshold == pytest.approx(stream.LARGEST_RISE * np.exp(state.log_threshold))
+
+
 def test_at_its_bound_the_threshold_falls_again_with_the_scores(detector: Detector) -> None:
     running = Stream.start(detector)
     running.update(rising(detector))
