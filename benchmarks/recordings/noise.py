@@ -15,6 +15,7 @@ import numpy as np
 from scipy.signal import detrend, resample_poly
 
 from ecg.recordings.classes import annotated_beats
+from ecg.recordings.cutting import thinned
 from ecg.recordings.reading import Lead, open_lead
 
 QRS_SECONDS = 0.06  # on both sides of an annotated beat
@@ -49,6 +50,5 @@ def _power(lead: Lead) -> float:
     reach = max(round(QRS_SECONDS * lead.rate), 1)
     beats = (annotated_beats(lead.annotations)[0] * lead.rate).astype(int)
     beats = beats[(beats >= reach) & (beats < lead.length - reach)]
-    beats = beats[np.linspace(0, len(beats) - 1, min(len(beats), BEATS)).astype(int)]
-    amplitudes = [np.ptp(lead.read(beat - reach, beat + reach + 1)) for beat in beats.tolist()]
+    amplitudes = [np.ptp(lead.read(beat - reach, beat + reach + 1)) for beat in thinned(beats, BEATS).tolist()]
     return float(np.nanmean(amplitudes) ** 2 / 8)

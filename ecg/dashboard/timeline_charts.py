@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 
 from ecg.dashboard.charts import ALARMING, CALM, GREY, HEIGHT, Layers, small_title, y_axis
-from ecg.scanning.display import format_time, thinned, time_unit
+from ecg.recordings.cutting import thinned
+from ecg.scanning.display import format_time, time_unit
 from ecg.scanning.records import RhythmStrip, Scan, ScannedBeats
 
 MOST_NORMAL, MOST_ALARMS = 5_000, 3_000  # beats that are drawn at most: with more, a browser is slow

@@ -24,7 +24,7 @@ from ecg.hearts.context import (
     unit_of,
 )
 from ecg.recordings.classes import beat_classes
-from ecg.recordings.cutting import BeatWindows
+from ecg.recordings.cutting import BeatWindows, thinned
 from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import process_lead
 
@@ -75,8 +75,7 @@ class NormalBeats:
 
         classes : int ndarray of shape (n,), of the recording's beats; at least one is normal
         """
-        chosen = np.flatnonzero(classes == NORMAL)
-        chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), most)).astype(int)]
+        chosen = thinned(np.flatnonzero(classes == NORMAL), most)
         normal, unit = context.normals[chosen // BLOCK], unit_of(context.normals[chosen // BLOCK])
         beats = beats_in_context(heart, context, chosen)
         return cls(

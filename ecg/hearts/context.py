@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
 from ecg.params import Cutting
-from ecg.recordings.cutting import BeatWindows
+from ecg.recordings.cutting import BeatWindows, thinned
 from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead
 
 BEFORE, AFTER = 65, 115  # samples of a beat before and after its R peak, at SAMPLING_RATE: 0.26 and 0.46 s
@@ -296,8 +296,7 @@ def _core(heart: Heart, in_time: np.ndarray, until: float) -> np.ndarray:
     """The beats up to some seconds that are in time and close to the median beat: bool of shape (n,)."""
     seconds = heart.seconds
     end = min(until, seconds[-1])
-    grid = np.searchsorted(seconds, np.arange(seconds[0], end, GRID_SECONDS))
-    grid = grid[np.linspace(0, len(grid) - 1, min(len(grid), CORE_SAMPLES)).astype(int)] if len(grid) else grid
+    grid = thinned(np.searchsorted(seconds, np.arange(seconds[0], end, GRID_SECONDS)), CORE_SAMPLES)
     grid = grid[in_time[grid]]
     if not len(grid):
         return np.zeros(len(heart), bool)

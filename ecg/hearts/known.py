@@ -13,6 +13,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ecg.hearts.context import EXCESSES, FEWEST, RHYTHM, BeatsInContext, Context, Heart, beats_in_context
+from ecg.recordings.cutting import thinned
 
 MOST_KNOWN = 512  # known beats that others are compared with
 RHYTHM_SCALE = 2.0  # units of the normal beat that a log unit of the RR interval before or after counts as
@@ -29,10 +30,9 @@ class KnownBeats:
     """
 
     def __init__(self, heart: Heart, context: Context, known: np.ndarray) -> None:
-        chosen = np.flatnonzero(known)
-        self._chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_KNOWN)).astype(int)]
+        self._chosen = thinned(np.flatnonzero(known), MOST_KNOWN)
         self._nearest, self._usual = None, 0.0
-        if len(chosen) >= FEWEST:
+        if len(self._chosen) >= FEWEST:
             points = _points(beats_in_context(heart, context, self._chosen))
             self._nearest = KDTree(points)
             self._usual = float(np.median(self._difference(points, np.ones(len(points), bool))))

@@ -113,3 +113,16 @@ def _resampled(samples: np.ndarray, start: np.ndarray, stop: np.ndarray, length:
     beats = beats - beats.mean(1, keepdims=True)
     deviation = beats.std(1, ddof=1, keepdims=True)
     return np.asarray(beats / np.where(deviation > 0, deviation, 1), np.float32)
+
+
+def thinned(indices: np.ndarray, at_most: int) -> np.ndarray:
+    """The indices, or `at_most` of them, evenly spaced from the first to the last, if there are more.
+
+    Examples
+    --------
+    >>> thinned(np.arange(100), 4)
+    array([ 0, 33, 66, 99])
+    """
+    if len(indices) <= at_most:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, at_most).astype(int)]

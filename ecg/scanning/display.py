@@ -1,6 +1,4 @@
-"""How times and long series are shown, in figures and in the dashboard."""
-
-import numpy as np
+"""How times are shown, in figures and in the dashboard."""
 
 HOURS_FROM = 2 * 3600  # seconds from which on a recording is drawn in hours
 
@@ -27,16 +25,3 @@ def time_unit(duration: float) -> tuple[int, str]:
     ((60, 'minutes'), (3600, 'hours'))
     """
     return (3600, "hours") if duration > HOURS_FROM else (60, "minutes")
-
-
-def thinned(indices: np.ndarray, at_most: int) -> np.ndarray:
-    """The indices, or `at_most` of them, evenly spaced from the first to the last, if there are more.
-
-    Examples
-    --------
-    >>> thinned(np.arange(100), 4)
-    array([ 0, 33, 66, 99])
-    """
-    if len(indices) <= at_most:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, at_most).astype(int)]

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecg.evaluation.drawing import ALARMING, CALM, DPI, plain, save
-from ecg.scanning.display import format_time, thinned, time_unit
+from ecg.recordings.cutting import thinned
+from ecg.scanning.display import format_time, time_unit
 from ecg.scanning.records import RhythmStrip, Scan, ScannedBeats
 
 STRIP_COLUMNS = 2

@@ -58,6 +58,12 @@ def made_of(shapes: np.ndarray, rr: np.ndarray, noise: float = 0.01) -> Heart:
     return Heart(samples.astype(np.float32), r_peaks, np.append(np.nan, known), np.append(known, np.nan))
 
 
+def stretched(shape: np.ndarray, times: float) -> np.ndarray:
+    """A shape that lasts longer, from its R peak to both sides, and fades at its end."""
+    at = (np.arange(LENGTH) - BEFORE) / times + BEFORE
+    return np.interp(at, np.arange(LENGTH), shape) * np.clip(np.arange(LENGTH)[::-1] / 20, 0, 1)
+
+
 def in_time(n: int, rr: float = NORMAL_RR) -> np.ndarray:
     """RR intervals of a regular rhythm."""
     return rr * np.exp(np.random.default_rng(1).normal(0, 0.02, n))

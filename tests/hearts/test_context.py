@@ -127,21 +127,16 @@ def test_the_number_of_beats_in_a_chunk_does_not_matter(
 # Leads that are made of a real beat.
 
 
-def test_the_normal_beat_does_not_follow_ectopic_beats(shape: np.ndarray) -> None:
-    ectopic = np.random.default_rng(2).random(N) < FOREIGN_SHARE
+@pytest.mark.parametrize(
+    "ectopic",
+    [np.random.default_rng(2).random(N) < FOREIGN_SHARE, (np.arange(N) >= 300) & (np.arange(N) < 500)],
+    ids=["scattered", "in a long run"],
+)
+def test_the_normal_beat_does_not_follow_ectopic_beats(ectopic: np.ndarray, shape: np.ndarray) -> None:
     heart = made_of(np.where(ectopic[:, None], foreign(shape), shape), in_time(N))
     context = follow(heart)
     assert not context.explained[ectopic].any()
     assert context.explained[~ectopic].mean() > 0.95
-    assert likeness(context, shape).min() > 0.99
-
-
-def test_the_normal_beat_does_not_follow_a_long_run_of_ectopic_beats(shape: np.ndarray) -> None:
-    run = (np.arange(N) >= 300) & (np.arange(N) < 500)
-    heart = made_of(np.where(run[:, None], foreign(shape), shape), in_time(N))
-    context = follow(heart)
-    assert not context.explained[run].any()
-    assert context.explained[~run].mean() > 0.95
     assert likeness(context, shape).min() > 0.99
 
 

@@ -9,7 +9,7 @@ import pytest
 from ecg.hearts.context import BEFORE, LENGTH, Heart, follow
 from ecg.hearts.explanation import PARTS, Reasons, explain
 from ecg.hearts.model import HeartModel
-from tests.hearts.conftest import in_time, made_of
+from tests.hearts.conftest import in_time, made_of, stretched
 
 N, BEAT = 300, 200  # beats of a lead, and which of them differs
 
@@ -29,11 +29,6 @@ def with_beat(shape: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> 
     shapes = np.tile(shape, (N, 1))
     shapes[BEAT] = change(shape)
     return made_of(shapes, in_time(N))
-
-
-def stretched(shape: np.ndarray, times: float) -> np.ndarray:
-    at = (np.arange(LENGTH) - BEFORE) / times + BEFORE
-    return np.interp(at, np.arange(LENGTH), shape) * np.clip(np.arange(LENGTH)[::-1] / 20, 0, 1)
 
 
 @pytest.mark.parametrize("early", [0.15, 0.3, 0.45])

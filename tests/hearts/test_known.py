@@ -10,7 +10,7 @@ from ecg.hearts.context import FEWEST, Context, Heart, beats_in_context, follow
 from ecg.hearts.judge import judge
 from ecg.hearts.known import KnownBeats
 from ecg.hearts.model import HeartModel
-from tests.hearts.conftest import in_time, made_of
+from tests.hearts.conftest import in_time, made_of, stretched
 
 N = 300
 NUMBER = np.arange(N)
@@ -27,9 +27,8 @@ def all_excesses(heart: Heart, context: Context, known: np.ndarray) -> np.ndarra
 @pytest.fixture(scope="module")
 def heart(shape: np.ndarray) -> Heart:
     """A heart of which every ninth beat is twice as wide, which is normal for it; others lack a T wave."""
-    wide = np.interp(np.linspace(-0.5, 0.5, len(shape)), np.linspace(-1, 1, len(shape)), shape)
     no_t = np.where(np.arange(len(shape)) > 90, 0, shape)
-    shapes = np.where(WIDE[:, None], wide, np.where(NO_T[:, None], no_t, shape))
+    shapes = np.where(WIDE[:, None], stretched(shape, 2), np.where(NO_T[:, None], no_t, shape))
     return made_of(shapes, in_time(N), noise=0.02)
 
 

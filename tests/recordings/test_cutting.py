@@ -17,7 +17,7 @@ from ecg.exceptions import InputError
 from ecg.params import Cutting, Recording
 from ecg.recordings import cutting, signals
 from ecg.recordings.classes import CLASS_OF, MATCH_SECONDS, Annotations, annotated_beats, beat_classes, match_beats
-from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats, running_median
+from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats, running_median, thinned
 from ecg.recordings.reading import Lead, open_lead
 from ecg.recordings.signals import ProcessedLead, UnusableSegment, overlapping, process_lead, unusable_seconds
 
@@ -320,3 +320,13 @@ def test_a_beat_without_an_annotation_is_unlabelled() -> None:
     assert beat_classes(annotations, np.array([0.9, 1.5, 2.149, 3])).tolist() == [1, UNLABELLED, 3, UNLABELLED]
     assert beat_classes(annotations, np.array([1.16])).tolist() == [UNLABELLED]
     assert beat_classes(None, np.array([1.0])).tolist() == [UNLABELLED]
+
+
+@pytest.mark.parametrize("most", [2, 7, 99, 100, 101])
+def test_thinned_indices_are_evenly_spaced_and_no_more_than_asked_for(most: int) -> None:
+    indices = np.arange(100) * 3
+    thin = thinned(indices, most)
+    assert len(thin) == min(most, 100)
+    assert set(thin) <= set(indices)
+    assert (thin[0], thin[-1]) == (indices[0], indices[-1])
+    assert np.ptp(np.diff(thin)) <= 3  # one index

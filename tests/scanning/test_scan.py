@@ -32,7 +32,7 @@ from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import process_lead
 from ecg.scanning import scan as scanning
 from ecg.scanning import timeline
-from ecg.scanning.display import format_time, thinned
+from ecg.scanning.display import format_time
 from ecg.scanning.records import Scan
 from ecg.scanning.report import write_report
 from ecg.scanning.scan import scan
@@ -460,16 +460,6 @@ def test_the_timeline_draws_a_limited_number_of_beats_and_every_alarm(
     assert set(calm) <= set(seconds[~anomalous] / 60)
     np.testing.assert_array_equal(alarms, seconds[anomalous] / 60)
     assert len(threshold) == len(seconds)
-
-
-@pytest.mark.parametrize("most", [2, 7, 99, 100, 101])
-def test_thinned_indices_are_evenly_spaced_and_no_more_than_asked_for(most: int) -> None:
-    indices = np.arange(100) * 3
-    thin = thinned(indices, most)
-    assert len(thin) == min(most, 100)
-    assert set(thin) <= set(indices)
-    assert (thin[0], thin[-1]) == (indices[0], indices[-1])
-    assert np.ptp(np.diff(thin)) <= 3  # one index
 
 
 @pytest.mark.parametrize(
