@@ -9,7 +9,7 @@ training     cross-fitted fitting, augmentation, scaling, export; with models, w
 detector     what ships: model, calibration, thresholds, verdicts, streams, explanations, tables of beats
 evaluation   metrics, reliability, report, figures, model card, provenance
 hearts       the model of normal hearts, which judges recordings of patients that it has never seen
-scanning     a recording to its alarms
+scanning     a recording to its alarms, episodes and report
 service      the HTTP service
 dashboard    the Streamlit pages
 cli          the command line
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ecg.detector.stream import Stream
     from ecg.detector.verdicts import Details, Verdicts
     from ecg.exceptions import BeatError, InputError
+    from ecg.hearts.learnt import Learnt
     from ecg.hearts.model import HeartModel
+    from ecg.scanning.learning import learn
     from ecg.scanning.records import Scan
     from ecg.scanning.scan import scan
 
@@ -38,9 +40,11 @@ __all__ = [
     "Explanation",
     "HeartModel",
     "InputError",
+    "Learnt",
     "Scan",
     "Stream",
     "Verdicts",
+    "learn",
     "scan",
 ]
 
@@ -53,9 +57,11 @@ _PLACES = {
     "Explanation": "ecg.detector.explanation",
     "HeartModel": "ecg.hearts.model",
     "InputError": "ecg.exceptions",
+    "Learnt": "ecg.hearts.learnt",
     "Scan": "ecg.scanning.records",
     "Stream": "ecg.detector.stream",
     "Verdicts": "ecg.detector.verdicts",
+    "learn": "ecg.scanning.learning",
     "scan": "ecg.scanning.scan",
 }
 

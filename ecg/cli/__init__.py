@@ -1,6 +1,6 @@
 """The command line: `ecg COMMAND`.
 
 main       the application: its options, exit statuses and signals
-commands   score, explain, scan, info
+commands   scan, learn, score, explain, info
 servers    serve, dashboard
 """

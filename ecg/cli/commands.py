@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 STANDARD = Path("-")  # standard input or output
 MODELS = Path("models")
-REASONS = 5  # of alarms, the most frequent ones, that are printed
 CHANGES = 5  # the longest ones, that are printed
 
 Models = Annotated[Path, typer.Option(help="Folder of the model.")]
@@ -128,17 +126,26 @@ def explain(
         draw_explanation(output, f"{table.name}, beat {beat}", explanation, detector.dataset.segments)
 
 
+Recording = Annotated[
+    str,
+    typer.Argument(
+        help="WFDB record, EDF, BDF, ISHNE, CSV, NPY or zip file, or physionet:DATABASE/RECORD.", show_default=False
+    ),
+]
+Lead = Annotated[
+    str | None,
+    typer.Option(help="Name of the lead, or its number from 0.", show_default="the model's, or the first ECG"),
+]
+SamplingRate = Annotated[
+    float | None, typer.Option(help="Sampling rate in Hz, for files that do not contain it.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
+
+
 def scan(
-    recording: Annotated[
-        str, typer.Argument(help="WFDB record, EDF, CSV or NPY file, or physionet:DATABASE/RECORD.", show_default=False)
-    ],
-    lead: Annotated[
-        str | None,
-        typer.Option(help="Name of the lead, or its number from 0.", show_default="the model's, or the first"),
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Sampling rate in Hz, for files that do not contain it.", show_default=False)
-    ] = None,
+    recording: Recording,
+    lead: Lead = None,
+    rate: SamplingRate = None,
     alpha: Alpha = None,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="Do not follow slow change: compare with the recording's start.")
@@ -150,15 +157,17 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for alarms, timeline and WFDB annotations.")
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", "-r", help="Folder for the page, tables and annotations; or FILE.html, for the page."),
     ] = None,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
-    models: Annotated[
+    quiet: Quiet = False,
+    model: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a model that was trained on this patient.", show_default="the model of normal hearts"
+            help="Folder that `ecg learn` made, or of a model that was trained on this patient.",
+            show_default="the model of normal hearts",
         ),
     ] = None,
 ) -> None:
@@ -166,30 +175,28 @@ def scan(
 
     The model of normal hearts needs no training on the patient: it compares each beat with the patient's own normal
     beat and rhythm. A model of your own cuts and scores beats as those that it was trained on.
+
+    For research and teaching; not a medical device.
     """
-    from tqdm import tqdm
-
-    from ecg.detector.detector import Detector
-    from ecg.hearts.model import HeartModel
-
-    model = HeartModel.load() if models is None else Detector.load(models)
     with needed_for("reading recordings", "recordings"):
-        from ecg.scanning.report import write_report
+        from ecg.scanning.report import write_page, write_report
         from ecg.scanning.scan import scan as scan_recording
-    bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
-    with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
+    with _share_progress(quiet) as on_progress:
         scanned = scan_recording(
-            model,
             recording,
+            model,
             lead,
             rate,
             alpha,
             adaptive=not fixed,
             annotations=annotations,
-            on_progress=lambda now: bar.update(now - bar.n),
+            on_progress=on_progress,
         )
-    if output is not None:
-        for path in write_report(scanned, output):
+    if report is not None and report.suffix.lower() in (".html", ".htm"):
+        write_page(scanned, report)
+        print(f"wrote {report}", file=sys.stderr)
+    elif report is not None:
+        for path in write_report(scanned, report):
             print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(json.dumps(scanned.summary(), indent=2, sort_keys=True))
@@ -197,10 +204,22 @@ def scan(
         _print_scan(scanned)
 
 
+@contextmanager
+def _share_progress(quiet: bool) -> Iterator[Callable[[float], object]]:
+    """Show a progress bar if standard error is a terminal; update it by the share of the work that is done."""
+    from tqdm import tqdm
+
+    bar_format = "{l_bar}{bar}| {elapsed}<{remaining}"
+    with tqdm(total=1, bar_format=bar_format, disable=True if quiet else None, file=sys.stderr) as bar:
+        yield lambda now: bar.update(now - bar.n)
+
+
 def _print_scan(scanned: "Scan") -> None:
     from ecg.params import flat
-    from ecg.scanning.display import format_time
+    from ecg.scanning.findings import finding
 
+    print(finding(scanned))
+    print(f"read as: {scanned.recording.read_as}")
     for warning in scanned.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     longest = sorted(scanned.changes, key=lambda change: change.start - change.stop)[:CHANGES]
@@ -208,16 +227,61 @@ def _print_scan(scanned: "Scan") -> None:
         print(f"finding: {change}", file=sys.stderr)
     if len(scanned.changes) > CHANGES:
         print(f"finding: {len(scanned.changes) - CHANGES} shorter stretches like these (--json)", file=sys.stderr)
-    lists = ("changes", "warnings")
-    summary = flat({name: value for name, value in scanned.summary().items() if name not in lists})
-    _print_aligned({name: f"{value:.4g}" if isinstance(value, float) else value for name, value in summary.items()})
-    if scanned.strips:
-        times = [format_time(scanned.beats.seconds[strip.beat]) for strip in scanned.strips]
-        print(f"furthest above the threshold  {', '.join(times)}")
-    reasons = Counter(scanned.beats.why[scanned.beats.alarms].tolist())
-    for reason, alarms in reasons.most_common(REASONS):
-        if reason:
-            print(f"{alarms:>6,} alarms: {reason}")
+    apart = ("changes", "kinds", "read_as", "warnings")
+    summary = flat({name: value for name, value in scanned.summary().items() if name not in apart})
+    _print_aligned({name: _written(value) for name, value in summary.items()})
+    for kind in scanned.kinds.itertuples():
+        print(f"{kind.alarms:>6,} alarms of kind {kind.kind}: {kind.why}")
+
+
+def _written(value: Any) -> Any:
+    """A value of a summary, with few digits."""
+    if isinstance(value, list):
+        return " to ".join(str(_written(each)) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def learn(
+    recording: Recording,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; `ecg scan --model` reads it.")],
+    lead: Lead = None,
+    rate: SamplingRate = None,
+    start: Annotated[str, typer.Option("--from", help="Start of the part to learn from: seconds or H:MM:SS.")] = "0",
+    stop: Annotated[str, typer.Option("--to", help="End of that part.")] = "5:00",
+    annotations: Annotated[
+        str | None,
+        typer.Option(
+            help="Suffix of WFDB annotations, which say what is normal.", show_default="beats that look normal"
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a patient's normal beats from a part of a recording.
+
+    The model of normal hearts stays as it is; `ecg scan --model FOLDER` compares this patient's beats with the learnt
+    ones, too. It takes seconds, and needs no torch.
+    """
+    with needed_for("reading recordings", "recordings"):
+        from ecg.scanning.learning import learn as learn_patient
+    first, last = _seconds(start, "--from"), _seconds(stop, "--to")
+    with _share_progress(quiet) as on_progress:
+        learnt = learn_patient(
+            recording, lead, rate, start=first, stop=last, annotations=annotations, on_progress=on_progress
+        )
+    learnt.save(out)
+    print(f"learnt {learnt.source}")
+    print(f"wrote {out}; ecg scan RECORDING --model {out}", file=sys.stderr)
+
+
+def _seconds(text: str, option: str) -> float:
+    """A time as seconds, MM:SS or H:MM:SS."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
+        raise typer.BadParameter("it should be a time such as 300, 5:00 or 1:30:00", param_hint=option)
+    return sum(part * 60**i for i, part in enumerate(reversed(parts)))
 
 
 def info(

@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (commands.score, commands.explain, commands.scan, commands.info, servers.serve, servers.dashboard):
+for command in (commands.scan, commands.learn, commands.score, commands.explain, commands.info, *servers.COMMANDS):
     app.command()(command)
 
 
@@ -54,5 +54,7 @@ def _prepare(
     ] = False,
 ) -> None:
     # A command whose output is piped to `head` ends silently; a server outlives a client that closes its connection.
-    if hasattr(signal, "SIGPIPE") and context.invoked_subcommand not in servers.COMMANDS:
+    if hasattr(signal, "SIGPIPE") and context.invoked_subcommand not in {
+        command.__name__ for command in servers.COMMANDS
+    }:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

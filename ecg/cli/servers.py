@@ -10,7 +10,6 @@ from ecg.cli.commands import MODELS, Models
 from ecg.exceptions import needed_for
 from ecg.service.limits import Limits
 
-COMMANDS = ("serve", "dashboard")
 KEY = "ECG_API_KEY"
 
 
@@ -50,3 +49,6 @@ def dashboard(
     with needed_for("the dashboard", "dashboard"):
         from ecg.dashboard.start import start
     start(models, beats, port)
+
+
+COMMANDS = (serve, dashboard)

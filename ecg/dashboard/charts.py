@@ -1,16 +1,14 @@
 """Charts of beats and the ROC curve, as Vega-Lite by Altair. Lines differ in dash as well as in colour."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from ecg.detector.explanation import Explanation, Region
+from ecg.scanning.style import ALARMING, CALM, GREY, y_axis
 
-CALM, ALARMING = "#5b7f95", "#d1380b"  # as in ecg.evaluation.drawing, which would import matplotlib
-GREY = "#8c8c8c"  # visible on white and on black
 BEAT, RECONSTRUCTION, NEAREST = "beat", "reconstruction", "nearest normal beat"
 COLOURS = {NEAREST: GREY, RECONSTRUCTION: CALM, BEAT: ALARMING}  # of the lines, in the order of drawing
 DASHES: dict[str, list[float]] = {NEAREST: [1.5, 2.5], RECONSTRUCTION: [6, 3], BEAT: [1, 0]}
@@ -46,14 +44,6 @@ def beat_charts(explanation: Explanation, segments: Segments) -> tuple[Layers, L
 
     beat = panel([*_waves(segments), lines], x.axis(None), 320)
     return beat, panel(_errors(samples, explanation.regions, x), x, 170)
-
-
-def y_axis(**options: Any) -> alt.Axis:
-    """A y axis of fixed width, so that the x axes of charts below each other are aligned.
-
-    Streamlit does not fit `alt.vconcat` to the width of a phone.
-    """
-    return alt.Axis(minExtent=45, maxExtent=45, **options)
 
 
 def roc(rates: tuple[np.ndarray, np.ndarray], point: tuple[float, float], promised: float | None) -> Layers:

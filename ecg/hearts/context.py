@@ -93,6 +93,12 @@ class BeatsInContext:
         """All of it side by side, as the ONNX file takes it: float32 of shape (n, 2 L + 10)."""
         return np.concatenate([self.beat, self.normal, self.rhythm, self.surroundings], axis=1)
 
+    @classmethod
+    def of_columns(cls, columns: np.ndarray) -> Self:
+        """What `columns` gave."""
+        beat = LENGTH // STEP
+        return cls(*np.split(columns, [beat, 2 * beat, 2 * beat + len(RHYTHM)], axis=1))
+
 
 @dataclass(frozen=True)
 class Context:
@@ -211,6 +217,41 @@ def compare_with_start(heart: Heart, followed: Context, start: float = START_SEC
     normal = heart.aligned(np.flatnonzero(first), shift[first]).mean(axis=0)
     normals = np.broadcast_to(normal.astype(np.float32), followed.normals.shape)
     return _compare(heart, normals, log_rr, first, fixed=True)
+
+
+def resembling(heart: Heart, normal: np.ndarray, usual: float) -> np.ndarray:
+    """Which beats resemble a normal beat of another recording of the patient, and come in time: bool of shape (n,).
+
+    Parameters
+    ----------
+    normal : float ndarray of shape (LENGTH,), in any unit
+    usual : the difference from it that is usual
+    """
+    alike, scaled = np.zeros(len(heart), bool), _scaled(heart, normal)
+    for chunk in _chunks(len(heart)):
+        _, _, difference = match(heart.windows(chunk), np.broadcast_to(scaled, (len(alike[chunk]), LENGTH)))
+        alike[chunk] = difference < usual + TOLERANCE
+    return alike & _in_time(np.log(_known_rr(heart.rr_before)))
+
+
+def compare_with(heart: Heart, followed: Context, normal: np.ndarray, usual: float) -> Context:
+    """Compare all beats with a normal beat of another recording of the patient, and with the rhythm of those like it.
+
+    Parameters
+    ----------
+    followed : what `follow` found
+    normal, usual : as `resembling` takes them
+    """
+    like = resembling(heart, normal, usual)
+    normals = np.broadcast_to(_scaled(heart, normal).astype(np.float32), followed.normals.shape)
+    return _compare(heart, normals, np.log(_known_rr(heart.rr_before)), like, fixed=True)
+
+
+def _scaled(heart: Heart, normal: np.ndarray) -> np.ndarray:
+    """A normal beat, as large as the usual beat of a recording."""
+    some = thinned(np.arange(len(heart)), CORE_SAMPLES)
+    usual = np.median(unit_of(heart.aligned(some, np.zeros(len(some), int))))
+    return normal * (usual / unit_of(normal[None])[0, 0])
 
 
 def _compare(

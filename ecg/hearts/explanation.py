@@ -1,10 +1,11 @@
 """Why beats have their scores: how early they come, and how their shape differs from the patient's normal beat."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
-from ecg.hearts.context import BEFORE, STEP, Context, Heart, beats_in_context
+from ecg.hearts.context import BEFORE, IN_TIME, STEP, TOLERANCE, Context, Heart, beats_in_context
 from ecg.hearts.model import HeartModel
 from ecg.recordings.signals import SAMPLING_RATE
 
@@ -41,6 +42,17 @@ class Reasons:
         """A phrase for each beat, such as "early by 38%, QRS 1.7 times as wide"."""
         return [", ".join(self._phrases(i)) for i in range(len(self.timing))]
 
+    def usual(self, members: np.ndarray) -> Self:
+        """One reason for several beats, by their positions: what is usual among them, the median."""
+        own = {field.name: getattr(self, field.name)[members] for field in fields(self)}
+        part = np.bincount(own.pop("part"), minlength=len(PARTS)).argmax()
+        usual = {name: np.median(values) for name, values in own.items()}
+        return type(self)(
+            **{name: np.array([value]) for name, value in usual.items() if name != "opposite"},
+            opposite=np.array([usual["opposite"] > 0.5]),
+            part=np.array([part]),
+        )
+
     def _phrases(self, i: int) -> list[str]:
         early, width, size = (float(x[i]) for x in (self.early, self.width, self.size))
         phrases = []
@@ -58,16 +70,22 @@ class Reasons:
         return phrases + (shape or [f"{PARTS[self.part[i]][0]} of another shape"])
 
 
-def explain(heart: Heart, context: Context, model: HeartModel, chosen: np.ndarray) -> Reasons:
+def explain(heart: Heart, context: Context, model: HeartModel | None, chosen: np.ndarray) -> Reasons:
     """Explain the scores of some beats, by their indices.
 
     The shares of timing and shape are what the score loses if the beat is put in time, or is given its normal shape.
+    Without a model, they are how far the beat is beyond the tolerances that an explained beat keeps.
     """
     beats = beats_in_context(heart, context, chosen)
-    score, step_error = model.score(beats), model.step_errors(beats)
-    in_time = model.score(replace(beats, rhythm=np.zeros_like(beats.rhythm)))
-    usual = model.score(replace(beats, beat=beats.normal))
-    by_timing, by_shape = np.maximum(score - in_time, 0), np.maximum(score - usual, 0)
+    if model is None:
+        by_timing = np.abs(context.log_rr[chosen]) / IN_TIME[1]
+        by_shape = np.maximum(context.excess[chosen], 0) / TOLERANCE
+        step_error = np.square(beats.beat - beats.normal)
+    else:
+        score, step_error = model.score(beats), model.step_errors(beats)
+        in_time = model.score(replace(beats, rhythm=np.zeros_like(beats.rhythm)))
+        usual = model.score(replace(beats, beat=beats.normal))
+        by_timing, by_shape = np.maximum(score - in_time, 0), np.maximum(score - usual, 0)
     ends = [max(int((BEFORE + end * SAMPLING_RATE) / STEP), 0) if np.isfinite(end) else None for _, end in PARTS]
     starts = [0, *ends[:-1]]
     excess = step_error - np.median(step_error, axis=1, keepdims=True)

@@ -9,6 +9,8 @@ Distance to the nearest normal example as an anomaly score: Ramaswamy, Rastogi, 
 mining outliers from large data sets".
 """
 
+from typing import Self
+
 import numpy as np
 from scipy.spatial import KDTree
 
@@ -22,20 +24,30 @@ _AROUND = slice(RHYTHM.index("before"), RHYTHM.index("after") + 1)
 
 
 class KnownBeats:
-    """Beats that are known to be normal, or MOST_KNOWN of them at regular distances, in the context of their recording.
+    """Beats that are known to be normal, in the context of their recording.
 
     Parameters
     ----------
-    known : bool ndarray of shape (n,), which of the recording's beats are known to be normal
+    beats : MOST_KNOWN of them at most
+    indices : int ndarray of shape (m,), of these beats, if they are of the recording that is judged
     """
 
-    def __init__(self, heart: Heart, context: Context, known: np.ndarray) -> None:
-        self._chosen = thinned(np.flatnonzero(known), MOST_KNOWN)
+    def __init__(self, beats: BeatsInContext, indices: np.ndarray | None = None) -> None:
+        self._indices = np.empty(0, int) if indices is None else indices
         self._nearest, self._usual = None, 0.0
-        if len(self._chosen) >= FEWEST:
-            points = _points(beats_in_context(heart, context, self._chosen))
+        if len(beats) >= FEWEST:
+            points = _points(beats)
             self._nearest = KDTree(points)
             self._usual = float(np.median(self._difference(points, np.ones(len(points), bool))))
+
+    @classmethod
+    def of_recording(cls, heart: Heart, context: Context, known: np.ndarray) -> Self:
+        """The beats of a recording that are known to be normal, or MOST_KNOWN of them at regular distances.
+
+        known : bool ndarray of shape (n,)
+        """
+        indices = thinned(np.flatnonzero(known), MOST_KNOWN)
+        return cls(beats_in_context(heart, context, indices), indices)
 
     def excess(self, beats: BeatsInContext, indices: np.ndarray) -> np.ndarray:
         """How much more beats differ from the known beat that is most alike than known ones do: log units, (m,).
@@ -45,12 +57,12 @@ class KnownBeats:
 
         Parameters
         ----------
-        beats : in the same context
+        beats : of the recording that is judged
         indices : int ndarray of shape (m,), of these beats in the recording
         """
         if self._nearest is None:
             return np.zeros(len(beats))
-        difference = self._difference(_points(beats), np.isin(indices, self._chosen))
+        difference = self._difference(_points(beats), np.isin(indices, self._indices))
         return np.clip(difference - self._usual, 0, EXCESSES[1])
 
     def _difference(self, points: np.ndarray, own: np.ndarray) -> np.ndarray:

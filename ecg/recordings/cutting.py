@@ -11,7 +11,7 @@ from ecg.exceptions import InputError
 from ecg.params import Cutting
 from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead, overlapping, unusable_seconds
 
-MIN_BEATS = 50  # usable beats that a recording must have
+MIN_BEATS = 50  # usable beats that a recording must have to be learnt from
 MEDIAN_WIDTH = 25  # RR intervals that the running median is taken over
 CHUNK_BEATS = 4096  # cut at a time
 
@@ -43,8 +43,8 @@ class BeatWindows:
     left_out: LeftOut
 
     @classmethod
-    def find(cls, lead: ProcessedLead, settings: Cutting) -> "BeatWindows":
-        """Find the usable beats; InputError if there are fewer than MIN_BEATS."""
+    def find(cls, lead: ProcessedLead, settings: Cutting, fewest: int = MIN_BEATS) -> "BeatWindows":
+        """Find the usable beats; InputError if there are fewer than `fewest`."""
         seconds, end = lead.r_peak_seconds, len(lead.samples) / SAMPLING_RATE
         rr = np.diff(seconds)
         rr[overlapping(lead.unusable, seconds[:-1], seconds[1:])] = np.nan  # a beat may be undetected there
@@ -58,11 +58,11 @@ class BeatWindows:
         inside = (start >= 0) & (stop <= end - 1 / SAMPLING_RATE)
         unusable = inside & overlapping(lead.unusable, start, stop)
         usable = np.flatnonzero(inside & ~unusable & (stop > start))
-        if len(usable) < MIN_BEATS:
+        if len(usable) < fewest:
             lost = unusable_seconds(lead.unusable).items()
             listed = ", ".join(f"{duration:.0f} s {kind}" for kind, duration in lost if duration) or "none"
             raise InputError(
-                f"the recording of {end:.0f} s has {len(usable)} usable beats; {MIN_BEATS} are needed. It has "
+                f"the recording of {end:.0f} s has {len(usable)} usable beats; {fewest} are needed. It has "
                 f"{len(seconds)} R peaks, {int(unusable.sum())} of them in or next to unusable signal "
                 f"({listed}); " + ("try another lead" if lead.no_ecg is None else f"it is no ECG: {lead.no_ecg}")
             )

@@ -44,6 +44,9 @@ class Lead:
     length: int  # the number of samples
     read: Read  # returns the samples from one index up to another, float64, NaN where they are missing
     annotations: Annotations | None = None
+    unit: str = "unknown unit"
+    read_as: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -53,7 +56,7 @@ class Lead:
 
 @contextmanager
 def open_lead(
-    path: str, lead: int | str = 0, rate: float | None = None, annotations: str | None = "atr"
+    path: str, lead: int | str | None = None, rate: float | None = None, annotations: str | None = "atr"
 ) -> Iterator[Lead]:
     """Open one lead of a recording.
 
@@ -69,6 +72,7 @@ def open_lead(
     InputError
         if there is no such file or lead, if the sampling rate is missing or wrong, or if nothing can be read.
     """
+    lead = 0 if lead is None else lead
     local = nullcontext(Path(os.path.expanduser(path)))  # noqa: PTH111 - Path.expanduser raises for an unknown user
     source = _downloaded(path, annotations) if path.startswith("physionet:") else local
     with source as file:

@@ -1,4 +1,4 @@
-"""How times are shown, in figures and in the dashboard."""
+"""How times are shown, in reports and in the dashboard."""
 
 HOURS_FROM = 2 * 3600  # seconds from which on a recording is drawn in hours
 
@@ -14,6 +14,22 @@ def format_time(seconds: float) -> str:
     """
     tenths = round(10 * seconds)
     return f"{tenths // 36_000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in seconds, minutes or hours, whichever a person would say.
+
+    Examples
+    --------
+    >>> format_duration(30.0), format_duration(1805.6), format_duration(86_400.0)
+    ('30 s', '30:05 min', '24:00 h')
+    """
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.3g} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02} h"
 
 
 def time_unit(duration: float) -> tuple[int, str]:

@@ -1,18 +1,31 @@
 """What judges the beats of a recording: the model of normal hearts, or a detector that was trained on the patient."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ecg.detector.detector import Detector
 from ecg.detector.stream import Stream
 from ecg.exceptions import InputError
-from ecg.hearts.context import CUTTING, START_SECONDS, Heart, compare_with_start, follow
-from ecg.hearts.explanation import explain
+from ecg.hearts.context import (
+    CUTTING,
+    FEWEST,
+    START_SECONDS,
+    Context,
+    Heart,
+    compare_with,
+    compare_with_start,
+    follow,
+    resembling,
+)
+from ecg.hearts.explanation import Reasons, explain
 from ecg.hearts.judge import judge
+from ecg.hearts.learnt import Learnt, is_learnt
 from ecg.hearts.model import HeartModel
-from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats
+from ecg.recordings.cutting import MIN_BEATS, BeatWindows, CutBeats, cut_beats
 from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead
+from ecg.scanning.display import format_time
 from ecg.scanning.records import ScannedBeats
 
 FEW_EXPLAINED = 0.5  # of the beats of the start, below which it is a poor reference
@@ -25,17 +38,41 @@ NOISY_START = 0.3  # share of the start that is unusable
 class Judged:
     """The beats with their verdicts.
 
+    heart, context : the beats, and the patient's normal beat that they are compared with
+    reasons : of the alarms
     unlike_start : bool ndarray of shape (n,), whether each beat is unlike the recording's start
     warnings : reasons to doubt the verdicts, a sentence each
     """
 
     beats: ScannedBeats
+    heart: Heart
+    context: Context
+    reasons: Reasons
     unlike_start: np.ndarray
     warnings: list[str]
 
 
+Model = Detector | HeartModel | Learnt
+
+
+def load_model(folder: Path) -> Model:
+    """What a folder holds: normal beats of a patient (`ecg learn`), or a detector; InputError if neither."""
+    if is_learnt(folder):
+        return Learnt.load(folder, HeartModel.load().calibration.model_sha256)
+    return Detector.load(folder)
+
+
+def judge_by(model: Model | None, alpha: float | None) -> "ByNormalHearts | ByOwnModel":
+    """What judges by a model; None for the model of normal hearts alone."""
+    if isinstance(model, Detector):
+        return ByOwnModel(model, alpha)
+    if isinstance(model, Learnt):
+        return ByNormalHearts(HeartModel.load(), alpha, model)
+    return ByNormalHearts(HeartModel.load() if model is None else model, alpha)
+
+
 class ByNormalHearts:
-    """The model of normal hearts: it needs no training on the patient.
+    """The model of normal hearts, which needs no training on the patient, and what was learnt of him, if anything.
 
     Raises
     ------
@@ -43,20 +80,41 @@ class ByNormalHearts:
         if no threshold is possible at this alpha.
     """
 
-    name = "the model of normal hearts"
     cutting = CUTTING
-    lead: int | str = 0  # if none is asked for
+    lead: int | str | None = None  # if none is asked for
+    fewest_beats = 10
 
-    def __init__(self, model: HeartModel, alpha: float | None) -> None:
-        self.model = model
+    def __init__(self, model: HeartModel, alpha: float | None, learnt: Learnt | None = None) -> None:
+        self.model, self.learnt = model, learnt
         self.alpha = model.calibration.alpha if alpha is None else alpha
         self.threshold = model.calibration.threshold(self.alpha)
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        name = "the model of normal hearts"
+        return name if self.learnt is None else f"{name} and {self.learnt.source.beats:,} normal beats of this patient"
+
+    @property
+    def made(self) -> list[str]:
+        """How the model was made, a paragraph each."""
+        learnt = [] if self.learnt is None else [f"Of this patient, it knows {self.learnt.source}."]
+        patients = self.model.calibration.patients
+        return [
+            f"The model of normal hearts (SHA-256 {self.model.calibration.model_sha256[:16]}...) was trained on normal "
+            f"beats of {len(patients)} other patients, of the MIT-BIH Arrhythmia Database and the MIT-BIH "
+            "Supraventricular Arrhythmia Database; each of its parts was calibrated on patients that it had not seen. "
+            "No annotated anomaly was used.",
+            "Each beat is compared with this patient's own normal beat, which is followed through the recording by the "
+            "beats that resemble it and come in time.",
+            *learnt,
+        ]
 
     def judge(
         self,
         lead: ProcessedLead,
         windows: BeatWindows,
-        recording: str,  # noqa: ARG002
+        recording: str,
         known: np.ndarray | None,
         *,
         adaptive: bool,
@@ -67,13 +125,14 @@ class ByNormalHearts:
         """
         heart = Heart.of(lead, windows)
         followed = follow(heart, known)
-        from_start = compare_with_start(heart, followed)
-        judgements = [judge(heart, context, self.model, known=known) for context in (followed, from_start)]
+        from_start, warnings = self._reference(heart, followed, lead, recording)
+        judgements = [
+            judge(heart, context, self.model, known=known, learnt=self.learnt) for context in (followed, from_start)
+        ]
         following, fixed = (judgement.p_value <= self.alpha for judgement in judgements)
         chosen, context = (judgements[0], followed) if adaptive else (judgements[1], from_start)
         anomalous = following if adaptive else fixed
-        why = np.full(len(heart), "", dtype=object)
-        why[anomalous] = explain(heart, context, self.model, np.flatnonzero(anomalous)).sentences()
+        reasons = explain(heart, context, self.model, np.flatnonzero(anomalous))
         beats = ScannedBeats(
             seconds=heart.seconds,
             rr_before=windows.rr_before,
@@ -84,10 +143,30 @@ class ByNormalHearts:
             threshold=np.full(len(heart), self.threshold),
             anomalous=anomalous,
             anomalous_from_start=fixed,
-            why=why,
         )
-        warnings = _of_start(heart, followed.explained, followed.normal_rr, lead)
-        return Judged(beats, fixed | (from_start.excess > OTHER_SHAPE), warnings)
+        return Judged(beats, heart, context, reasons, fixed | (from_start.excess > OTHER_SHAPE), warnings)
+
+    def _reference(
+        self, heart: Heart, followed: Context, lead: ProcessedLead, recording: str
+    ) -> tuple[Context, list[str]]:
+        """What beats are compared with if nothing is followed: the recording's start, or the learnt beats; warnings."""
+        if self.learnt is None:
+            reasons = _of_start(heart, followed.explained, followed.normal_rr, lead)
+            return compare_with_start(heart, followed), reasons
+        source, normal = self.learnt.source, self.learnt.normal
+        warnings = []
+        if source.recording == recording:
+            warnings.append(
+                f"The patient's beats were learnt from {format_time(source.start)} to {format_time(source.stop)} of a "
+                "recording of this name: if it is the same, this part has fewer alarms than it should."
+            )
+        if resembling(heart, normal, source.usual).sum() < FEWEST:
+            warnings.append(
+                f"Hardly any beat resembles the learnt ones ({source.recording}, lead {source.lead}): this may be "
+                "another patient or lead, or the heart may have changed. Beats are compared with the recording's start instead."
+            )
+            return compare_with_start(heart, followed), warnings
+        return compare_with(heart, followed, normal, source.usual), warnings
 
 
 class ByOwnModel:
@@ -98,6 +177,8 @@ class ByOwnModel:
     InputError
         if the model does not state how its beats are cut, or if no threshold is possible at this alpha.
     """
+
+    fewest_beats = MIN_BEATS
 
     def __init__(self, detector: Detector, alpha: float | None) -> None:
         settings = detector.dataset.beats
@@ -112,8 +193,18 @@ class ByOwnModel:
         self.name = f"the model that was trained on {detector.model.metadata.get('dataset', 'an unnamed dataset')}"
         self.level = None if alpha == detector.calibration.alpha else alpha
         self.alpha = detector.calibration.alpha if alpha is None else alpha
-        self.lead = 0 if detector.dataset.lead is None else detector.dataset.lead
+        self.lead = detector.dataset.lead
         self.threshold = detector.calibration.threshold_at(self.level)
+
+    @property
+    def made(self) -> list[str]:
+        """How the model was made, a paragraph each."""
+        dataset = self.detector.model.metadata.get("dataset", "a dataset")
+        return [
+            f"An autoencoder that was trained on normal beats of {dataset} alone (SHA-256 "
+            f"{self.detector.model.sha256[:16]}...): a beat that it reconstructs badly is an alarm. `ecg info` "
+            "prints its parameters, data and metrics."
+        ]
 
     def judge(
         self,
@@ -129,7 +220,10 @@ class ByOwnModel:
             raise InputError("a model of the patient's own has learnt from annotations already: leave them out")
         stream = self._stream() if adaptive else None
         beats = ScannedBeats.joined([self._scored(chunk, stream) for chunk in cut_beats(lead, windows, self.cutting)])
-        return Judged(beats, beats.anomalous_from_start, [self._of_patient(recording)])
+        heart = Heart.of(lead, windows)
+        context = follow(heart)
+        reasons = explain(heart, context, None, np.flatnonzero(beats.anomalous))
+        return Judged(beats, heart, context, reasons, beats.anomalous_from_start, [self._of_patient(recording)])
 
     def _stream(self) -> Stream:
         try:
@@ -152,7 +246,6 @@ class ByOwnModel:
             threshold=threshold,
             anomalous=anomalous,
             anomalous_from_start=verdicts.anomalous,
-            why=np.full(len(beats), "", dtype=object),
         )
 
     def _of_patient(self, recording: str) -> str:
@@ -161,7 +254,7 @@ class ByOwnModel:
             trained_on = self.detector.model.metadata.get("dataset", "another recording")
             return (
                 f"The model was trained on another patient ({trained_on}): an alarm may only mean that this heart "
-                "differs from that one. Scan without --models, by the model of normal hearts."
+                "differs from that one. Scan without --model, by the model of normal hearts."
             )
         return (
             f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If it is the "

@@ -1,21 +1,27 @@
-"""Scan a recording: cut its beats, judge them in their order, and find the alarms."""
+"""Scan a recording: cut its beats, judge them in their order, and find the alarms, their kinds and episodes."""
+
+import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ecg.data.aami import NORMAL
-from ecg.detector.detector import Detector
 from ecg.exceptions import InputError, needed_for
 from ecg.hearts.context import START_SECONDS
-from ecg.hearts.model import HeartModel
 from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows
 from ecg.recordings.reading import Lead, open_lead
-from ecg.recordings.signals import SAMPLING_RATE, OnProgress, ProcessedLead, process_lead, unusable_seconds
-from ecg.scanning.judges import ByNormalHearts, ByOwnModel
-from ecg.scanning.records import Change, RecordingInfo, RhythmStrip, Scan, ScannedBeats
+from ecg.recordings.signals import OnProgress, process_lead
+from ecg.scanning.display import format_time
+from ecg.scanning.episodes import find_episodes
+from ecg.scanning.judges import Judged, Model, judge_by, load_model
+from ecg.scanning.kinds import Kinds, Shape, find_kinds
+from ecg.scanning.records import COLUMNS, Change, RecordingInfo, Scan
 
-STRIPS = 6  # alarms that are shown with the beats around them
-STRIP_MARGIN = 0.3  # of a strip before the beat before and after the beat after, in RR intervals
+SHORTEST = 20.0  # seconds of a recording
+SHORT = 120.0  # seconds, below which a warning says what a short recording cannot say
 HIGH_ALARM_RATE = 0.5  # from which on the model does not fit the recording
 HIGH_UNUSABLE_SHARE = 0.1  # of a recording, from which on there is a warning
 CHANGE_SECONDS = 60.0  # over which most beats must be unlike the start, for a change that is reported
@@ -23,8 +29,8 @@ CHANGE_SHARE = 0.7  # of the beats, which are most
 
 
 def scan(
-    model: Detector | HeartModel,
-    path: str,
+    recording: Any,
+    model: Model | str | os.PathLike[str] | None = None,
     lead: int | str | None = None,
     rate: float | None = None,
     alpha: float | None = None,
@@ -37,11 +43,14 @@ def scan(
 
     Parameters
     ----------
-    model : the model of normal hearts (`HeartModel.load()`), which judges recordings of patients that it has not seen,
-        or a detector that was trained on this patient
-    path : of a WFDB record, an EDF, CSV or NPY file, or `physionet:DATABASE/RECORD`
-    lead : its name, or its number from 0; if not given, the lead that the model was trained on, or the first
-    rate : the sampling rate in Hz, for files that do not state it
+    recording : the path of a file or WFDB record, `physionet:DATABASE/RECORD`, or a recording in memory: an ndarray of
+        shape (samples,) or (samples, leads), a DataFrame with a column for each lead, a wfdb.Record, or an MNE Raw
+    model : None for the model of normal hearts, which judges recordings of patients that it has not seen; the folder
+        that `ecg learn` made of this patient, or what `ecg.learn` returned; or a detector that was trained on this
+        patient, or its folder
+    lead : its name, or its number from 0; if not given, the lead that the model was trained on, or the first that is
+        named as an ECG, or that may be one
+    rate : the sampling rate in Hz, of recordings that do not state it
     alpha : the accepted false-alarm rate among normal beats; as calibrated if not given
     adaptive : whether verdicts follow slow change; otherwise beats are compared with the recording's start, or with a
         threshold that stays the same
@@ -52,33 +61,61 @@ def scan(
     Raises
     ------
     InputError
-        if the recording cannot be read, is no ECG or has too few usable beats, if the model does not state how its
-        beats are cut, if no threshold is possible at this alpha, if there are no such annotations or they cannot be
-        used, or if a package that reads recordings is missing.
+        if the recording cannot be read, is no ECG, is shorter than SHORTEST or has too few usable beats, if the model
+        does not state how its beats are cut, if no threshold is possible at this alpha, if there are no such
+        annotations or they cannot be used, or if a package that reads recordings is missing.
+
+    Examples
+    --------
+    >>> samples = np.load("ecg.npy")  # doctest: +SKIP
+    >>> scan(samples, rate=250).episodes[["time", "type", "alarms", "why"]]  # doctest: +SKIP
     """
-    judge = ByNormalHearts(model, alpha) if isinstance(model, HeartModel) else ByOwnModel(model, alpha)
+    judge = judge_by(load_model(Path(model)) if isinstance(model, (str, os.PathLike)) else model, alpha)
     with (
         needed_for("reading recordings", "recordings"),
-        open_lead(path, judge.lead if lead is None else lead, rate, annotations) as raw,
+        open_lead(recording, judge.lead if lead is None else lead, rate, annotations) as raw,
         process_lead(raw, judge.cutting, on_progress) as processed,
     ):
+        where = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else raw.recording
+        if raw.seconds < SHORTEST:
+            raise InputError(f"{where} has {raw.seconds:.3g} s: {SHORTEST:g} s are needed, to know the patient's beat")
         if processed.no_ecg is not None:
-            raise InputError(f"{path}, lead {raw.name}, is no ECG: {processed.no_ecg}; try another lead")
-        windows = BeatWindows.find(processed, judge.cutting)
+            raise InputError(f"{where}, lead {raw.name}, is no ECG: {processed.no_ecg}; try another lead")
+        windows = BeatWindows.find(processed, judge.cutting, judge.fewest_beats)
         known = None if annotations is None else _known(raw, annotations, processed.r_peak_seconds[windows.r_peaks])
         judged = judge.judge(processed, windows, raw.recording, known, adaptive=adaptive)
-        return Scan(
-            recording=RecordingInfo(name=raw.recording, lead=raw.name, rate=raw.rate, length=raw.length),
+        kinds = _kinds(judged)
+        changes = _changes(judged.beats.seconds, judged.unlike_start, raw.seconds)
+        beats = _table(judged, kinds)
+        follows = np.diff(windows.r_peaks, prepend=-1) == 1
+        episodes, beats["episode"] = find_episodes(beats, follows, changes, processed.unusable)
+        sign = -1 if processed.inverted else 1
+        scanned = Scan(
+            recording=RecordingInfo(
+                name=raw.recording,
+                lead=raw.name,
+                rate=raw.rate,
+                length=raw.length,
+                unit=raw.unit,
+                read_as=raw.read_as,
+                inverted=processed.inverted,
+            ),
             judged_by=judge.name,
             alpha=judge.alpha,
-            beats=judged.beats,
+            adaptive=adaptive,
+            beats=beats,
+            episodes=episodes,
+            kinds=kinds.table,
+            shapes={kind: Shape(sign * shape.mean, sign * shape.normal) for kind, shape in kinds.shapes.items()},
             unusable=processed.unusable,
             left_out=windows.left_out,
-            adaptive=adaptive,
-            changes=_changes(judged.beats.seconds, judged.unlike_start, raw.seconds),
-            strips=_strips(processed, judged.beats),
-            warnings=[*judged.warnings, *_warnings(processed, judged.beats, raw.seconds)],
+            changes=changes,
+            warnings=[*raw.warnings, *judged.warnings],
+            made=judge.made,
+            samples=processed.samples,
         )
+        scanned.warnings.extend(_warnings(scanned))
+        return scanned
 
 
 def _known(raw: Lead, annotations: str, seconds: np.ndarray) -> np.ndarray:
@@ -87,6 +124,23 @@ def _known(raw: Lead, annotations: str, seconds: np.ndarray) -> np.ndarray:
     if not known.any():
         raise InputError(f"{raw.recording} has no beats annotated as normal in its first minutes (.{annotations})")
     return known
+
+
+def _kinds(judged: Judged) -> Kinds:
+    beats, alarms = judged.beats, np.flatnonzero(judged.beats.anomalous)
+    height = beats.score[alarms] / beats.threshold[alarms]
+    return find_kinds(judged.heart, judged.context, alarms, judged.reasons, beats.quality[alarms], height)
+
+
+def _table(judged: Judged, kinds: Kinds) -> pd.DataFrame:
+    """The beats as a table, as yet without their episodes."""
+    beats = judged.beats
+    columns = vars(beats) | {"seconds": beats.seconds.round(3), "episode": 0}
+    columns["time"] = [format_time(seconds) for seconds in beats.seconds.tolist()]
+    for name, values in (("why", judged.reasons.sentences()), ("kind", kinds.of_alarm)):
+        columns[name] = np.full(len(beats), "", object)
+        columns[name][beats.anomalous] = values
+    return pd.DataFrame(columns, columns=list(COLUMNS))
 
 
 def _changes(seconds: np.ndarray, unlike: np.ndarray, duration: float) -> list[Change]:
@@ -115,28 +169,20 @@ def _changes(seconds: np.ndarray, unlike: np.ndarray, duration: float) -> list[C
     return changes
 
 
-def _strips(lead: ProcessedLead, beats: ScannedBeats) -> list[RhythmStrip]:
-    """The alarms that are furthest above the threshold, in their order."""
-    excess = beats.score[beats.alarms] / beats.threshold[beats.alarms]
-    strips = []
-    for i in np.sort(beats.alarms[np.argsort(-excess, kind="stable")[:STRIPS]]).tolist():
-        before, after = np.nan_to_num((beats.rr_before[i], beats.rr_after[i]), nan=1.0)
-        start = max(int((beats.seconds[i] - (1 + STRIP_MARGIN) * before) * SAMPLING_RATE), 0)
-        stop = min(int((beats.seconds[i] + (1 + STRIP_MARGIN) * after) * SAMPLING_RATE), len(lead.samples))
-        samples = np.array(lead.samples[start:stop], float)
-        strips.append(RhythmStrip(beat=i, seconds=np.arange(start, stop) / SAMPLING_RATE, samples=samples))
-    return strips
-
-
-def _warnings(processed: ProcessedLead, beats: ScannedBeats, duration: float) -> list[str]:
-    warnings, alarm_rate = [], beats.anomalous.mean()
+def _warnings(scanned: Scan) -> list[str]:
+    warnings, recording = [], scanned.recording
+    alarm_rate, lost = scanned.beats["anomalous"].mean(), 1 - scanned.usable_share
+    if recording.duration < SHORT:
+        warnings.append(
+            f"The recording has {recording.duration:.0f} s: it can show single early or wide beats. A rhythm that is "
+            "the same throughout, a rare beat, or a slow change cannot be seen in it."
+        )
     if alarm_rate > HIGH_ALARM_RATE:
         warnings.append(
             f"{alarm_rate:.0%} of the beats are alarms: it is mostly abnormal, or the model does not fit it."
         )
-    if processed.inverted:
+    if recording.inverted:
         warnings.append("Most QRS complexes of this lead are negative; the lead was inverted before the scan.")
-    lost = sum(unusable_seconds(processed.unusable).values()) / duration
     if lost > HIGH_UNUSABLE_SHARE:
         warnings.append(f"{lost:.0%} of the recording is missing, flat, clipped or noisy signal and was not scanned.")
     return warnings
