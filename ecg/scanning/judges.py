@@ -163,7 +163,8 @@ class ByNormalHearts:
         if resembling(heart, normal, source.usual).sum() < FEWEST:
             warnings.append(
                 f"Hardly any beat resembles the learnt ones ({source.recording}, lead {source.lead}): this may be "
-                "another patient or lead, or the heart may have changed. Beats are compared with the recording's start instead."
+                "another patient or lead, or the heart may have changed. Beats are compared with the start "
+                "of the recording instead."
             )
             return compare_with_start(heart, followed), warnings
         return compare_with(heart, followed, normal, source.usual), warnings

@@ -1,6 +1,7 @@
 """Learn a patient's normal beats from a recording, for scans of this patient."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
