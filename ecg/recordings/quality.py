@@ -61,6 +61,7 @@ MOST_MEDIAN_HISS = 0.1
 MOST_MEDIAN_RESIDUE = 0.16
 MOST_GAUSSIAN_RESIDUE = 0.1  # in the median, of a signal whose kurtosis is that of noise, too
 FLUTTER_SHARE = 0.2  # of the seconds, from which a recording may be one of flutter
+COUNT_SHARE = 0.9  # of the raw steps from sample to sample that are equal, from which on a signal is a count
 SINE_LEAKAGE = 0.1  # in the median: a sine leaks less than a flutter or fibrillation
 
 
@@ -78,6 +79,7 @@ class Measures:
     hiss : of shape (n,), the standard deviation above HISS_FREQUENCY between beats, as a share of their height
     leakage : of shape (n,), of the filter for ventricular fibrillation; 1 where there is no noise
     varies : bool, of shape (n,), whether there is a signal
+    counts : whether the raw samples are a count, which may begin anew now and then
     """
 
     deflections: np.ndarray
@@ -87,6 +89,7 @@ class Measures:
     hiss: np.ndarray
     leakage: np.ndarray
     varies: np.ndarray
+    counts: bool
 
 
 def measure(filtered: np.ndarray, raw: np.ndarray, rate: int) -> Measures:
@@ -104,7 +107,7 @@ def measure(filtered: np.ndarray, raw: np.ndarray, rate: int) -> Measures:
     n = len(lead) // rate
     if n == 0:
         none = np.empty(0, np.float32)
-        return Measures(deflections, residue, none, none, none, none, np.empty(0, bool))
+        return Measures(deflections, residue, none, none, none, none, np.empty(0, bool), _counts(raw))
     seconds = lead[: n * rate].reshape(n, rate)
     height = np.median(_windows(np.ptp(seconds, axis=1)), axis=1)
     varies, height = height > SMALLEST, np.maximum(height, SMALLEST)
@@ -123,6 +126,7 @@ def measure(filtered: np.ndarray, raw: np.ndarray, rate: int) -> Measures:
         hiss=hiss.astype(np.float32),
         leakage=leakage.astype(np.float32),
         varies=varies,
+        counts=_counts(raw),
     )
 
 
@@ -148,6 +152,8 @@ def why_no_ecg(chunks: Sequence[Measures]) -> str | None:
     varies = np.concatenate([m.varies for m in chunks])
     if not len(varies):
         return None
+    if all(m.counts for m in chunks):
+        return "it is a count: it rises or falls by the same step from sample to sample"
     if not varies.any():
         return "it does not vary as heartbeats do: it is missing, constant or a count"
     kurtosis, period, hiss, leakage = (
@@ -168,6 +174,16 @@ def why_no_ecg(chunks: Sequence[Measures]) -> str | None:
     if kurtosis < FLAT_TOPPED and (flutter < FLUTTER_SHARE or leakage < SINE_LEAKAGE):
         return "no heartbeats stand out of it"
     return None
+
+
+def _counts(raw: np.ndarray) -> bool:
+    """Whether most steps from sample to sample are the same, and not none."""
+    steps = np.diff(raw)
+    steps = steps[np.isfinite(steps)]
+    if not len(steps):
+        return False
+    usual = np.median(steps)
+    return bool(usual != 0 and (np.abs(steps - usual) < 1e-3 * abs(usual)).mean() > COUNT_SHARE)
 
 
 def _windows(values: np.ndarray, per_second: int = 1) -> np.ndarray:

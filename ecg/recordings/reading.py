@@ -12,7 +12,7 @@ import warnings
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,18 @@ class Lead:
     def seconds(self) -> float:
         """The duration."""
         return self.length / self.rate
+
+    def between(self, start: float, stop: float) -> "Lead":
+        """The part from `start` to `stop`, in seconds, with its annotations."""
+        first, last = round(start * self.rate), min(round(stop * self.rate), self.length)
+        annotations = self.annotations
+        if annotations is not None:
+            inside = (annotations.seconds >= start) & (annotations.seconds < stop)
+            symbols = [symbol for symbol, within in zip(annotations.symbols, inside, strict=True) if within]
+            annotations = Annotations(annotations.seconds[inside] - start, symbols)
+        return replace(
+            self, length=last - first, read=lambda a, b: self.read(first + a, first + b), annotations=annotations
+        )
 
 
 @contextmanager

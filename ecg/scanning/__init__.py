@@ -2,6 +2,7 @@
 
 scan       a recording's beats, judged in their order: alarms, kinds, episodes
 learning   a patient's normal beats, learnt from a recording
+changes    stretches unlike the start, and changes for good
 judges     what judges beats: the model of normal hearts, with or without what was learnt, or a detector of one's own
 records    the result of a scan, as tables
 kinds      alarms of like shape and timing, by clustering; noise is set aside

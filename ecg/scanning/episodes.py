@@ -15,6 +15,7 @@ CHANGE, RUN, BIGEMINY, COUPLET, SINGLE = "sustained change", "run", "bigeminy", 
 TYPES = (CHANGE, RUN, BIGEMINY, COUPLET, SINGLE, NOISE)  # the most telling first
 RUN_BEATS = 3  # consecutive alarms, from which on they are a run
 BIGEMINY_ALARMS = 3  # alarms that alternate with other beats
+MOST_ALARMS = 0.5  # share of the beats of a change that are alarms, from which on these are one episode
 NOISE_GAP = 10.0  # seconds between alarms in noise, or stretches of it, that are one episode
 COLUMNS = {
     "episode": "number, from 1, in the order of time",
@@ -44,7 +45,7 @@ def find_episodes(
     ----------
     beats : of a scan, with their kinds
     follows : bool ndarray of shape (n,), whether each beat follows the one before without a beat left out between them
-    changes : whose alarms are one episode each
+    changes : each is an episode; its alarms belong to it if most of its beats are alarms
     unusable : segments of which noisy ones are episodes, too
 
     Returns
@@ -56,7 +57,10 @@ def find_episodes(
     free = beats["anomalous"].to_numpy().copy()
     stretches: list[tuple[str, float, float, np.ndarray]] = []  # type, start, stop, alarms
     for change in changes:
-        own = np.flatnonzero(free & (seconds >= change.start) & (seconds <= change.stop))
+        inside = (seconds >= change.start) & (seconds <= change.stop)
+        own = np.flatnonzero(free & inside)
+        if len(own) < MOST_ALARMS * inside.sum():  # verdicts have followed the change: its alarms tell something else
+            own = own[:0]
         stretches.append((CHANGE, change.start, change.stop, own))
         free[own] = False
     in_noise = np.flatnonzero(free & (kind == NOISE))

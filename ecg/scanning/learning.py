@@ -52,7 +52,7 @@ def learn(
             raise InputError(
                 f"{raw.recording} lasts {raw.seconds:.0f} s; a part of it cannot be from {start:g} to {stop:g} s"
             )
-        part = between(raw, start, stop)
+        part = raw.between(start, stop)
         with process_lead(part, CUTTING, on_progress) as processed:
             if processed.no_ecg is not None:
                 raise InputError(f"{raw.recording}, lead {raw.name}, is no ECG there: {processed.no_ecg}")
@@ -60,21 +60,10 @@ def learn(
         return replace(learnt, source=learnt.source.model_copy(update={"start": start, "stop": min(stop, raw.seconds)}))
 
 
-def between(lead: Lead, start: float, stop: float) -> Lead:
-    """A part of a lead, from `start` to `stop` in seconds."""
-    first, last = round(start * lead.rate), min(round(stop * lead.rate), lead.length)
-    annotations = lead.annotations
-    if annotations is not None:
-        inside = (annotations.seconds >= start) & (annotations.seconds < stop)
-        symbols = [symbol for symbol, within in zip(annotations.symbols, inside, strict=True) if within]
-        annotations = type(annotations)(annotations.seconds[inside] - start, symbols)
-    return replace(
-        lead, length=last - first, read=lambda a, b: lead.read(first + a, first + b), annotations=annotations
-    )
-
-
-def learn_from(processed: ProcessedLead, part: Lead, annotations: str | None, model: HeartModel) -> Learnt:
-    """Learn from a processed lead."""
+def learn_from(
+    processed: ProcessedLead, part: Lead, annotations: str | None, model: HeartModel, patient: str | None = None
+) -> Learnt:
+    """Learn from a processed lead; `patient` as `judge` takes it."""
     windows = BeatWindows.find(processed, CUTTING, FEWEST)
     heart = Heart.of(processed, windows)
     known = None
@@ -83,7 +72,7 @@ def learn_from(processed: ProcessedLead, part: Lead, annotations: str | None, mo
         if known.sum() < FEWEST:
             raise InputError(f"{part.recording} has {known.sum()} beats annotated as normal there (.{annotations})")
     context = follow(heart, known)
-    judgement = judge(heart, context, model, known=known)
+    judgement = judge(heart, context, model, patient, known)
     normal = known if known is not None else context.explained & (judgement.p_value > model.calibration.alpha)
     if normal.sum() < FEWEST:
         raise InputError(

@@ -14,18 +14,17 @@ from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows
 from ecg.recordings.reading import Lead, open_lead
 from ecg.recordings.signals import OnProgress, process_lead
+from ecg.scanning.changes import find_changes
 from ecg.scanning.display import format_time
 from ecg.scanning.episodes import find_episodes
 from ecg.scanning.judges import Judged, Model, judge_by, load_model
 from ecg.scanning.kinds import Kinds, Shape, find_kinds
-from ecg.scanning.records import COLUMNS, Change, RecordingInfo, Scan
+from ecg.scanning.records import COLUMNS, RecordingInfo, Scan
 
 SHORTEST = 20.0  # seconds of a recording
 SHORT = 120.0  # seconds, below which a warning says what a short recording cannot say
 HIGH_ALARM_RATE = 0.5  # from which on the model does not fit the recording
 HIGH_UNUSABLE_SHARE = 0.1  # of a recording, from which on there is a warning
-CHANGE_SECONDS = 60.0  # over which most beats must be unlike the start, for a change that is reported
-CHANGE_SHARE = 0.7  # of the beats, which are most
 
 
 def scan(
@@ -85,7 +84,7 @@ def scan(
         known = None if annotations is None else _known(raw, annotations, processed.r_peak_seconds[windows.r_peaks])
         judged = judge.judge(processed, windows, raw.recording, known, adaptive=adaptive)
         kinds = _kinds(judged)
-        changes = _changes(judged.beats.seconds, judged.unlike_start, raw.seconds)
+        changes = find_changes(judged.heart, judged.unlike_start, raw.seconds)
         beats = _table(judged, kinds)
         follows = np.diff(windows.r_peaks, prepend=-1) == 1
         episodes, beats["episode"] = find_episodes(beats, follows, changes, processed.unusable)
@@ -141,32 +140,6 @@ def _table(judged: Judged, kinds: Kinds) -> pd.DataFrame:
         columns[name] = np.full(len(beats), "", object)
         columns[name][beats.anomalous] = values
     return pd.DataFrame(columns, columns=list(COLUMNS))
-
-
-def _changes(seconds: np.ndarray, unlike: np.ndarray, duration: float) -> list[Change]:
-    """Stretches of at least CHANGE_SECONDS in which most beats are unlike the recording's start."""
-    total = np.concatenate(([0], np.cumsum(unlike)))
-    first = np.searchsorted(seconds, seconds - CHANGE_SECONDS / 2)
-    after = np.searchsorted(seconds, seconds + CHANGE_SECONDS / 2, side="right")
-    most = total[after] - total[first] >= CHANGE_SHARE * (after - first)
-    changes = []
-    edges = np.flatnonzero(np.diff(most.astype(int), prepend=0, append=0)).tolist()
-    for begins, ends in zip(edges[::2], edges[1::2], strict=True):
-        own = np.arange(begins, ends)[unlike[begins:ends]]
-        if not len(own) or seconds[own[-1]] - seconds[own[0]] < CHANGE_SECONDS:
-            continue
-        start, stop = int(own[0]), int(own[-1]) + 1
-        lasts = bool(duration - seconds[stop - 1] < CHANGE_SECONDS)
-        changes.append(
-            Change(
-                start=float(seconds[start]),
-                stop=float(seconds[stop - 1]),
-                beats=stop - start,
-                unlike=int(unlike[start:stop].sum()),
-                lasts=lasts,
-            )
-        )
-    return changes
 
 
 def _warnings(scanned: Scan) -> list[str]:
