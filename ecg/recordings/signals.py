@@ -3,6 +3,7 @@
 Memory does not grow with the length of the recording: the filtered lead is kept in a temporary file.
 """
 
+import mmap
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ class UnusableSegment:
 class ProcessedLead:
     """A lead after filtering and R-peak detection."""
 
-    samples: np.ndarray  # float32 memory map of shape (n,), the filtered lead at SAMPLING_RATE
+    samples: np.ndarray  # float32 of shape (n,), the filtered lead at SAMPLING_RATE, mapped from a file without a name
     r_peaks: np.ndarray  # int, of shape (m,): indices of samples; none within unusable signal
     quality: np.ndarray  # float, of shape (m,): the quality index of each R peak; 1 without baseline wander and noise
     unusable: list[UnusableSegment]  # sorted by start
@@ -69,7 +70,7 @@ def process_lead(
 ) -> Iterator[ProcessedLead]:
     """Filter a lead, detect its R peaks and find unusable signal.
 
-    The result is usable within the context alone: its samples are in a temporary file.
+    The samples are in a temporary file without a name, which is gone when nothing refers to them any more.
 
     Raises
     ------
@@ -99,9 +100,15 @@ def process_lead(
         segments, joined = _merged(unusable), np.concatenate(r_peaks)
         usable = ~overlapping(segments, joined / SAMPLING_RATE, joined / SAMPLING_RATE)
         usable[1:] &= np.diff(joined) > REFRACTORY_SECONDS * SAMPLING_RATE  # one peak may be detected in two chunks
-        samples = np.memmap(file, np.float32, "r", shape=(length,))
+        samples = np.ndarray(length, np.float32, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         no_ecg = why_no_ecg(measures)
         yield ProcessedLead(samples, joined[usable], np.concatenate(quality)[usable], segments, no_ecg, inverted)
+
+
+def release(samples: np.ndarray) -> None:
+    """Let go of the memory of samples that are mapped from a file: what is needed again is read again."""
+    if isinstance(samples.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        samples.base.madvise(mmap.MADV_DONTNEED)
 
 
 def unusable_seconds(segments: list[UnusableSegment]) -> dict[UnusableKind, float]:

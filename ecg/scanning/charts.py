@@ -96,7 +96,9 @@ def timeline(scan: Scan) -> tuple[Layers, Layers]:
 
 def _in_unit(intervals: pd.DataFrame, seconds: int, unit: int) -> alt.Chart:
     """A chart of intervals, from `time` to `after` in the unit of the x axis, with its `middle`."""
-    return alt.Chart(intervals).transform_calculate(
+    known = intervals.astype(object).where(intervals.notna(), None)
+    rows = alt.Data(values=known.to_dict("records"))  # of a DataFrame, Altair takes 5,000 rows at most
+    return alt.Chart(rows).transform_calculate(
         time=f"datum.start / {unit}",
         after=f"(datum.start + {seconds}) / {unit}",
         middle=f"(datum.start + {seconds / 2}) / {unit}",

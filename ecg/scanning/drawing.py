@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecg.recordings.cutting import thinned
 from ecg.recordings.signals import SAMPLING_RATE
 from ecg.scanning.records import Scan, Strip
 
@@ -12,6 +13,7 @@ TENTHS = 10  # coordinates are whole tenths of a millimetre, so that pages are s
 LEAST_HALF, MOST_HALF = 10.0, 30.0  # millimetres above and below the baseline that a strip shows
 SPARE = 4.0  # millimetres above and below the signal
 NORMAL_MM = 12.0  # height of the normal beat, if the unit of a lead is not known
+MOST_PEAKS = 1000  # R peaks that its height is the median of
 BEFORE_SECONDS = 0.26  # of a mean beat before its R peak
 
 
@@ -32,7 +34,7 @@ class Scale:
         if scan.recording.unit == "mV":
             return cls(MM_PER_MV, "25 mm/s, 10 mm/mV")
         peaks = (scan.beats["seconds"].to_numpy() * SAMPLING_RATE).astype(int)
-        heights = np.abs(scan.samples[np.clip(peaks, 0, len(scan.samples) - 1)])
+        heights = np.abs(scan.samples[thinned(np.clip(peaks, 0, len(scan.samples) - 1), MOST_PEAKS)])
         usual = float(np.median(heights)) or 1.0
         return cls(NORMAL_MM / usual, "25 mm/s, amplitude not calibrated")
 
