@@ -13,6 +13,7 @@ from ecg.scanning.records import Scan
 
 ANNOTATOR = "alarm"  # the file extension of the WFDB annotations
 PAGE = "report.html"
+DIGITS = 8  # significant ones in tables: of times of several days, to the millisecond
 
 
 def write_page(scan: Scan, path: Path) -> None:
@@ -42,7 +43,7 @@ def write_report(scan: Scan, folder: Path) -> list[Path]:
         write_page(scan, part / PAGE)
         tables = {"alarms": alarms, "beats": scan.beats, "episodes": scan.episodes, "kinds": scan.kinds}
         for name, table in tables.items():
-            write_csv(part / f"{name}.csv", table)
+            write_csv(part / f"{name}.csv", table, DIGITS)
         write_json(part / "scan.json", scan.summary())
         record = re.sub(r"[^A-Za-z0-9_-]", "_", scan.recording.name) or "recording"  # the characters that WFDB allows
         if len(alarms):  # the format cannot hold zero annotations

@@ -21,7 +21,7 @@ KNOWN = NUMBER < 150
 
 def all_excesses(heart: Heart, context: Context, known: np.ndarray) -> np.ndarray:
     indices = np.arange(len(heart))
-    return KnownBeats(heart, context, known).excess(beats_in_context(heart, context, indices), indices)
+    return KnownBeats.of_recording(heart, context, known).excess(beats_in_context(heart, context, indices), indices)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.hearts.conftest import shape, toy_heart  # noqa: F401 - fixtures of hearts that are made
 
 
 def scan_command(folder: Path, arguments: Sequence[object], *, text: bool = False) -> subprocess.CompletedProcess:

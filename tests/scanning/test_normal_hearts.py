@@ -4,13 +4,11 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wfdb
-from matplotlib.figure import Figure
 
 from ecg.data.aami import NORMAL
 from ecg.detector.detector import Detector
@@ -18,11 +16,12 @@ from ecg.exceptions import InputError
 from ecg.hearts.model import HeartModel
 from ecg.recordings.classes import beat_classes
 from ecg.recordings.reading import open_lead
-from ecg.scanning import timeline
+from ecg.scanning.changes import CHANGE_SECONDS
 from ecg.scanning.display import format_time
+from ecg.scanning.findings import finding
 from ecg.scanning.records import COLUMNS, Scan
 from ecg.scanning.report import write_report
-from ecg.scanning.scan import CHANGE_SECONDS, scan
+from ecg.scanning.scan import scan
 from tests.hearts.conftest import annotate, is_ventricular
 from tests.scanning.conftest import scan_command
 
@@ -46,7 +45,7 @@ def scan_of(model: HeartModel, tmp_path: Path) -> ScanOf:
 
     def scan_of(samples: np.ndarray, **options: object) -> Scan:
         np.save(tmp_path / "lead.npy", samples)
-        return scan(model, str(tmp_path / "lead.npy"), rate=RATE, **options)
+        return scan(str(tmp_path / "lead.npy"), model, rate=RATE, **options)
 
     return scan_of
 
@@ -60,7 +59,7 @@ def path(toy: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def scanned(model: HeartModel, path: str) -> Scan:
-    return scan(model, path, rate=RATE, alpha=ALPHA)
+    return scan(path, model, rate=RATE, alpha=ALPHA)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def changed(model: HeartModel, toy: np.ndarray, tmp_path_factory: pytest.TempPat
     faster = np.interp(np.arange(0, len(toy) - 1, 1.2), np.arange(len(toy)), -toy)
     path = tmp_path_factory.mktemp("changed") / "changed.npy"
     np.save(path, np.concatenate([toy, faster]))
-    return scan(model, str(path), rate=RATE)
+    return scan(str(path), model, rate=RATE)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def test_most_ventricular_beats_are_alarms_and_few_others(scanned: Scan, toy: np
 def test_ventricular_beats_of_a_record_are_alarms_and_normal_ones_are_not(
     record: str, model: HeartModel, mitdb: Path
 ) -> None:
-    beats = scan(model, str(mitdb / record)).beats
+    beats = scan(str(mitdb / record), model).beats
     with open_lead(str(mitdb / record), 0) as lead:
         classes = beat_classes(lead.annotations, beats.seconds)
     assert beats.anomalous[classes == V].mean() > 0.95
@@ -111,14 +110,14 @@ def test_the_verdicts_are_those_of_the_p_values_and_of_the_threshold(scanned: Sc
 
 
 def test_alpha_is_the_calibrated_one_if_none_is_asked_for(model: HeartModel, path: str) -> None:
-    result = scan(model, path, rate=RATE)
+    result = scan(path, model, rate=RATE)
     assert result.alpha == model.calibration.alpha
     assert result.summary()["alpha"] == model.calibration.alpha
     assert set(result.beats.threshold.tolist()) == {model.calibration.threshold()}
 
 
 def test_a_smaller_alpha_gives_fewer_alarms(model: HeartModel, path: str) -> None:
-    few, many = (set(scan(model, path, rate=RATE, alpha=alpha).beats.alarms.tolist()) for alpha in (0.02, 0.2))
+    few, many = (set(scan(path, model, rate=RATE, alpha=alpha).alarms.index) for alpha in (0.02, 0.2))
     assert 0 < len(few) < len(many)
     assert few < many
 
@@ -126,7 +125,7 @@ def test_a_smaller_alpha_gives_fewer_alarms(model: HeartModel, path: str) -> Non
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 1e-7, float("nan")])
 def test_an_alpha_out_of_range_is_refused(alpha: float, model: HeartModel, path: str) -> None:
     with pytest.raises(InputError, match=rf"alpha is {alpha}"):
-        scan(model, path, rate=RATE, alpha=alpha)
+        scan(path, model, rate=RATE, alpha=alpha)
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.2, 0.0), (1000.0, -500.0), (-1.0, 0.0)])
@@ -140,16 +139,16 @@ def test_the_unit_offset_and_sign_of_a_lead_change_no_alarm(
 
 def test_each_alarm_has_its_reason_and_no_other_beat(scanned: Scan) -> None:
     beats = scanned.beats
-    assert all(beats.why[beats.alarms])
+    assert all(scanned.alarms.why)
     assert not any(beats.why[~beats.anomalous])
     known = ("early by", "late by", "QRS", "P wave", "ST segment", "unusual rhythm")
-    assert all(why.startswith(known) for why in beats.why[beats.alarms])
+    assert all(why.startswith(known) for why in scanned.alarms.why)
 
 
-def test_a_model_of_the_patients_own_gives_no_reasons(detector: Detector, path: str) -> None:
-    result = scan(detector, path, rate=RATE, adaptive=False)
-    assert len(result.beats.alarms)
-    assert not any(result.beats.why)
+def test_a_model_of_the_patients_own_gives_reasons_too(detector: Detector, path: str) -> None:
+    result = scan(path, detector, rate=RATE, adaptive=False)
+    assert len(result.alarms)
+    assert all(result.alarms.why)
     assert result.judged_by == "the model that was trained on ECG5000"
     np.testing.assert_array_equal(result.beats.anomalous, result.beats.anomalous_from_start)
 
@@ -168,7 +167,7 @@ def annotated(toy: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_with_annotations_abnormal_beats_raise_more_alarms_and_normal_ones_no_more_than_promised(
     model: HeartModel, annotated: Path
 ) -> None:
-    without, learnt = (scan(model, str(annotated), alpha=0.2, annotations=name) for name in (None, "atr"))
+    without, learnt = (scan(str(annotated), model, alpha=0.2, annotations=name) for name in (None, "atr"))
     with open_lead(str(annotated)) as lead:
         normal = beat_classes(lead.annotations, learnt.beats.seconds) == NORMAL
     assert learnt.beats.anomalous[normal].mean() <= 0.2
@@ -180,24 +179,24 @@ def test_annotations_that_are_missing_or_of_no_normal_beat_are_refused(
     model: HeartModel, annotated: Path, detector: Detector
 ) -> None:
     with pytest.raises(InputError, match="mine"):
-        scan(model, str(annotated), annotations="absent")
+        scan(str(annotated), model, annotations="absent")
     wfdb.wrann("mine", "none", np.array([400]), ["V"], fs=RATE, write_dir=str(annotated.parent))
     with pytest.raises(InputError, match=r"mine has no beats annotated as normal in its first minutes \(\.none\)"):
-        scan(model, str(annotated), annotations="none")
+        scan(str(annotated), model, annotations="none")
     with pytest.raises(InputError, match="has learnt from annotations already"):
-        scan(detector, str(annotated), annotations="atr")
+        scan(str(annotated), detector, annotations="atr")
 
 
 # Change since the start.
 
 
 def test_verdicts_of_a_fixed_scan_are_those_from_the_start(path: str, model: HeartModel) -> None:
-    followed, fixed = (scan(model, path, rate=RATE, adaptive=adaptive) for adaptive in (True, False))
+    followed, fixed = (scan(path, model, rate=RATE, adaptive=adaptive) for adaptive in (True, False))
     assert not fixed.adaptive
     assert not fixed.summary()["follows_change"]
     np.testing.assert_array_equal(fixed.beats.anomalous, fixed.beats.anomalous_from_start)
     np.testing.assert_array_equal(fixed.beats.anomalous_from_start, followed.beats.anomalous_from_start)
-    assert all(fixed.beats.why[fixed.beats.alarms])
+    assert all(fixed.alarms.why)
 
 
 def test_a_lasting_change_is_reported_from_its_start_on(changed: Scan) -> None:
@@ -274,7 +273,8 @@ def test_noise_raises_no_alarms_and_is_named(noise: np.ndarray, scan_of: ScanOf,
     ("samples", "reason"),
     [
         (np.random.default_rng(0).normal(size=54_000), "is no ECG: it is"),
-        (np.arange(54_000.0), "is no ECG: it changes too slowly"),
+        (np.arange(54_000.0), "is no ECG: it is a count"),
+        (np.arange(54_000.0) % 180, "is no ECG: it is a count"),
         (np.full(54_000, 3.0), "is no ECG: it does not vary"),
         (np.sin(np.arange(54_000) / 50), "is no ECG"),
     ],
@@ -300,12 +300,12 @@ def test_a_start_without_signal_is_a_warning(scan_of: ScanOf, toy: np.ndarray) -
 
 def test_the_tables_have_the_new_columns(written: Path, scanned: Scan) -> None:
     beats = list(csv.DictReader((written / "beats.csv").read_text().splitlines()))
-    assert tuple(beats[0]) == COLUMNS
+    assert tuple(beats[0]) == tuple(COLUMNS)
     assert {"anomalous_from_start", "why"} < set(COLUMNS)
     assert [row["why"] for row in beats] == scanned.beats.why.tolist()
     assert [row["anomalous_from_start"] for row in beats] == list(map(str, scanned.beats.anomalous_from_start.tolist()))
     alarms = list(csv.DictReader((written / "alarms.csv").read_text().splitlines()))
-    assert [row["why"] for row in alarms] == scanned.beats.why[scanned.beats.alarms].tolist()
+    assert [row["why"] for row in alarms] == scanned.alarms.why.tolist()
 
 
 def test_the_summary_says_what_judged_the_beats(written: Path, scanned: Scan) -> None:
@@ -317,50 +317,22 @@ def test_the_summary_says_what_judged_the_beats(written: Path, scanned: Scan) ->
     assert summary["alarms_from_start"] == scanned.beats.anomalous_from_start.sum()
 
 
-def drawn(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    figures: list[Figure] = []
-    monkeypatch.setattr(timeline, "save", lambda figure, _: figures.append(figure))
-    timeline.draw(Path("timeline.png"), scan)
-    return figures[0]
-
-
-def test_the_timeline_shades_a_change_and_says_so(changed: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure, plain = drawn(changed, monkeypatch), drawn(replace(changed, changes=[]), monkeypatch)
-    scores, without = figure.axes[2], plain.axes[2]
-    assert len(scores.patches) == len(without.patches) + 1
-    assert "coloured: unlike the start" in scores.get_xlabel()
-    assert "coloured" not in without.get_xlabel()
-
-
-def test_a_strip_of_the_timeline_has_its_reason(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    titles = [axes.get_title(loc="left") for axes in drawn(scanned, monkeypatch).axes[3:]]
-    assert len(titles) == len(scanned.strips) > 0
-    for title, strip in zip(titles, scanned.strips, strict=True):
-        assert title.endswith(scanned.beats.why[strip.beat])
-
-
 def ecg(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     return scan_command(folder, arguments, text=True)
 
 
 def test_the_command_needs_no_model_of_ones_own(toy: np.ndarray, scanned: Scan, tmp_path: Path) -> None:
     np.save(tmp_path / "toy.npy", toy)
-    done = ecg(tmp_path, "toy.npy", "--rate", RATE, "--alpha", ALPHA, "-o", "report")
+    done = ecg(tmp_path, "toy.npy", "--rate", RATE, "--alpha", ALPHA, "--report", "report")
     assert done.returncode == 0, done.stderr
-    printed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.split()[0].islower())
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[2:] if line[0] != " ")
     assert printed["judged_by"] == "the model of normal hearts"
-    assert printed["alarms"] == str(len(scanned.beats.alarms))
+    assert printed["alarms"] == str(len(scanned.alarms))
     assert printed["follows_change"] == "True"
-    reason, alarms = next(iter(reasons_of(scanned).items()))
-    assert f"{alarms} alarms: {reason}" in done.stdout
-    assert (tmp_path / "report" / "toy.alarm").is_file()
-
-
-def reasons_of(scanned: Scan) -> dict[str, int]:
-    """Each reason with the number of its alarms, the most frequent first."""
-    reasons, counts = np.unique(scanned.beats.why[scanned.beats.alarms].astype(str), return_counts=True)
-    most = counts.max()
-    return {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True) if count == most}
+    kind = scanned.kinds.iloc[0]
+    assert f"{kind.alarms} alarms of kind A: {kind.why}" in done.stdout
+    assert done.stdout.splitlines()[0] == finding(scanned)
+    assert {path.name for path in (tmp_path / "report").iterdir()} > {"report.html", "toy.alarm"}
 
 
 def test_the_command_prints_a_change_and_compares_with_the_start(toy: np.ndarray, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import edfio
 import numpy as np
 import pytest
 import wfdb
-from matplotlib.figure import Figure
 from scipy.signal import resample_poly
 
 from ecg import models
@@ -30,11 +30,10 @@ from ecg.recordings.classes import match_beats
 from ecg.recordings.patient import split_recording
 from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import process_lead
-from ecg.scanning import scan as scanning
-from ecg.scanning import timeline
+from ecg.scanning import report
 from ecg.scanning.display import format_time
 from ecg.scanning.records import Scan
-from ecg.scanning.report import write_report
+from ecg.scanning.report import DIGITS, write_page, write_report
 from ecg.scanning.scan import scan
 from ecg.training import fitting
 from ecg.training.export import to_onnx
@@ -109,7 +108,7 @@ def own(shipped: Shipped) -> Detector:
 
 @pytest.fixture(scope="module")
 def scanned(own: Detector, folder: Path) -> Scan:
-    return scan(own, str(folder / "toy.npy"), rate=RATE)
+    return scan(str(folder / "toy.npy"), own, rate=RATE)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def saved(samples: np.ndarray, folder: Path, name: str = "other") -> str:
 
 def differing(a: Scan, b: Scan) -> float:
     """The alarms of both scans without a counterpart within 150 ms, as a share of the beats of the first."""
-    times = [scan.beats.seconds[scan.beats.alarms] for scan in (a, b)]
+    times = [scan.alarms.seconds.to_numpy() for scan in (a, b)]
     return (len(times[0]) + len(times[1]) - 2 * (match_beats(*times) >= 0).sum()) / len(a.beats)
 
 
@@ -164,7 +163,7 @@ def test_every_beat_has_its_score_threshold_and_verdict(scanned: Scan, recording
 def test_progress_is_reported_up_to_the_end(own: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "CHUNK_SECONDS", 60)
     shares: list[float] = []
-    scan(own, str(folder / "toy.npy"), rate=RATE, on_progress=shares.append)
+    scan(str(folder / "toy.npy"), own, rate=RATE, on_progress=shares.append)
     assert len(shares) == 5
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -174,14 +173,14 @@ def test_the_number_of_beats_in_a_chunk_does_not_matter(
     own: Detector, scanned: Scan, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cutting, "CHUNK_BEATS", 37)
-    again = scan(own, str(folder / "toy.npy"), rate=RATE)
+    again = scan(str(folder / "toy.npy"), own, rate=RATE)
     for name in NUMBERS:  # sums round differently in the last bit
         np.testing.assert_allclose(getattr(again.beats, name), getattr(scanned.beats, name), rtol=1e-4, err_msg=name)
     np.testing.assert_array_equal(again.beats.anomalous, scanned.beats.anomalous)
 
 
 def test_a_table_gives_the_alarms_of_the_array(own: Detector, scanned: Scan, folder: Path) -> None:
-    again = scan(own, str(folder / "timed.csv"))
+    again = scan(str(folder / "timed.csv"), own)
     assert again.recording.lead == "MLII"
     assert again.recording.rate == pytest.approx(RATE)
     assert differing(scanned, again) <= 0.01
@@ -191,7 +190,7 @@ def test_a_table_gives_the_alarms_of_the_array(own: Detector, scanned: Scan, fol
 def test_another_sampling_rate_gives_the_same_verdicts(
     rate: int, up: int, down: int, own: Detector, scanned: Scan, toy: np.ndarray, tmp_path: Path
 ) -> None:
-    again = scan(own, saved(resample_poly(toy, up, down), tmp_path), rate=float(rate))
+    again = scan(saved(resample_poly(toy, up, down), tmp_path), own, rate=float(rate))
     assert differing(scanned, again) <= 0.02
 
 
@@ -202,11 +201,11 @@ def test_another_sampling_rate_gives_the_same_alarms_on_a_record(
     path = str(mitdb / "233")
     settings = recording.model_copy(update={"path": path})
     _, detector = exported(*learn(settings), metadata_of(settings))
-    first, samples = scan(detector, path), wfdb.rdrecord(path, channels=[0]).p_signal[:, 0]
+    first, samples = scan(path, detector), wfdb.rdrecord(path, channels=[0]).p_signal[:, 0]
     for rate, up, down in ((128, 16, 45), (250, 25, 36), (500, 25, 18), (1000, 25, 9)):
-        again = scan(detector, saved(resample_poly(samples, up, down), tmp_path), 0, float(rate))
+        again = scan(saved(resample_poly(samples, up, down), tmp_path), detector, rate=float(rate))
         assert abs(len(again.beats) - len(first.beats)) <= 0.01 * len(first.beats)
-        assert differing(first, again) * len(first.beats) <= 0.02 * len(first.beats.alarms)
+        assert differing(first, again) * len(first.beats) <= 0.02 * len(first.alarms)
 
 
 @pytest.mark.parametrize("segmentation", ["rr", "window"])
@@ -216,13 +215,13 @@ def test_beats_are_cut_as_the_models_training_beats_were(
     beats = of_toy.beats.model_copy(update={"segmentation": segmentation, "length": 100})
     other = of_toy.model_copy(update={"beats": beats})
     _, detector = exported(*learn(other), metadata_of(other))
-    scanned, expected = scan(detector, str(folder / "toy.npy"), rate=RATE).beats, split_recording(other).beats
+    scanned, expected = scan(str(folder / "toy.npy"), detector, rate=RATE).beats, split_recording(other).beats
     np.testing.assert_array_equal(scanned.seconds, expected.seconds)
     np.testing.assert_allclose(scanned.score, detector.model.scores(expected.samples), rtol=1e-4)
 
 
 def test_a_fixed_threshold_is_the_calibrated_one(own: Detector, scanned: Scan, folder: Path) -> None:
-    fixed = scan(own, str(folder / "toy.npy"), rate=RATE, adaptive=False)
+    fixed = scan(str(folder / "toy.npy"), own, rate=RATE, adaptive=False)
     assert set(fixed.beats.threshold.tolist()) == {own.calibration.threshold}
     np.testing.assert_array_equal(fixed.beats.score, scanned.beats.score)
     assert (fixed.adaptive, scanned.adaptive) == (False, True)
@@ -232,7 +231,7 @@ def test_a_fixed_threshold_is_the_calibrated_one(own: Detector, scanned: Scan, f
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_the_calibrated_alpha_gives_the_calibrated_threshold(adaptive: bool, own: Detector, folder: Path) -> None:
     as_calibrated, asked_for = (
-        scan(own, str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=adaptive)
+        scan(str(folder / "toy.npy"), own, rate=RATE, alpha=alpha, adaptive=adaptive)
         for alpha in (None, own.calibration.alpha)
     )
     assert_same(as_calibrated, asked_for)
@@ -261,25 +260,25 @@ def test_a_fixed_threshold_at_another_alpha_is_that_of_a_calibration_at_it(
         return Detector(own.model, thresholds.calibrate(errors, settings, own.model.sha256))
 
     other = calibrated("conformal" if method == "percentile" else method, alpha)  # percentiles have no alpha
-    result = scan(calibrated(method, 0.05), str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=False)
+    result = scan(str(folder / "toy.npy"), calibrated(method, 0.05), rate=RATE, alpha=alpha, adaptive=False)
     assert set(result.beats.threshold.tolist()) == {other.calibration.threshold}
-    assert_same(result, scan(other, str(folder / "toy.npy"), rate=RATE, adaptive=False))
+    assert_same(result, scan(str(folder / "toy.npy"), other, rate=RATE, adaptive=False))
 
 
 def test_a_smaller_alpha_gives_fewer_alarms(own: Detector, folder: Path) -> None:
     for adaptive in (False, True):
         few, many = (
-            scan(own, str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=adaptive).beats for alpha in (0.02, 0.2)
+            scan(str(folder / "toy.npy"), own, rate=RATE, alpha=alpha, adaptive=adaptive) for alpha in (0.02, 0.2)
         )
         assert 0 < len(few.alarms) < len(many.alarms)
-        assert few.threshold.mean() > many.threshold.mean()
+        assert few.beats.threshold.mean() > many.beats.threshold.mean()
 
 
 @pytest.mark.parametrize("adaptive", [True, False])
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 1e-5, float("nan")])
 def test_an_alpha_out_of_range_is_refused(alpha: float, adaptive: bool, own: Detector, folder: Path) -> None:
     with pytest.raises(InputError, match=rf"alpha is {alpha}"):
-        scan(own, str(folder / "toy.npy"), rate=RATE, alpha=alpha, adaptive=adaptive)
+        scan(str(folder / "toy.npy"), own, rate=RATE, alpha=alpha, adaptive=adaptive)
 
 
 def test_a_model_without_alpha_needs_a_fixed_threshold(
@@ -287,8 +286,8 @@ def test_a_model_without_alpha_needs_a_fixed_threshold(
 ) -> None:
     _, detector = exported(*learnt, metadata_of(of_toy), "percentile")
     with pytest.raises(InputError, match=r"alpha is None.*--fixed\)"):
-        scan(detector, str(folder / "toy.npy"), rate=RATE)
-    assert len(scan(detector, str(folder / "toy.npy"), rate=RATE, adaptive=False).beats.alarms)
+        scan(str(folder / "toy.npy"), detector, rate=RATE)
+    assert len(scan(str(folder / "toy.npy"), detector, rate=RATE, adaptive=False).alarms)
 
 
 def test_a_model_that_does_not_state_how_beats_are_cut_is_refused(
@@ -296,7 +295,7 @@ def test_a_model_that_does_not_state_how_beats_are_cut_is_refused(
 ) -> None:
     _, stranger = exported(*learnt, {"dataset": "stranger"})
     with pytest.raises(InputError, match="the model does not state how its beats are cut from a recording"):
-        scan(stranger, str(folder / "toy.npy"), rate=RATE)
+        scan(str(folder / "toy.npy"), stranger, rate=RATE)
 
 
 def test_a_model_that_states_another_length_than_it_takes_is_refused(
@@ -306,7 +305,7 @@ def test_a_model_that_states_another_length_than_it_takes_is_refused(
     metadata["beats"]["length"] = 99
     _, other = exported(*learnt, {"recording": json.dumps(metadata)})
     with pytest.raises(InputError, match="takes beats of 140 samples, but states 99"):
-        scan(other, str(folder / "toy.npy"), rate=RATE)
+        scan(str(folder / "toy.npy"), other, rate=RATE)
 
 
 # Warnings.
@@ -318,12 +317,12 @@ def test_a_recording_with_the_name_of_the_training_recording_has_a_warning(scann
 
 
 def test_another_recording_has_a_warning(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
-    warnings = scan(own, saved(toy, tmp_path), rate=RATE).warnings
+    warnings = scan(saved(toy, tmp_path), own, rate=RATE).warnings
     assert warnings[0].startswith("The model was trained on another patient (mine)")
 
 
 def test_another_heart_has_a_warning_with_the_alarm_rate(detector: Detector, folder: Path) -> None:
-    result = scan(detector, str(folder / "toy.npy"), rate=RATE, adaptive=False)
+    result = scan(str(folder / "toy.npy"), detector, rate=RATE, adaptive=False)
     assert result.warnings[0].startswith("The model was trained on another patient (ECG5000)")
     share = result.beats.anomalous.mean()
     assert share > 0.5
@@ -336,7 +335,7 @@ def test_another_heart_has_a_warning_with_the_alarm_rate(detector: Detector, fol
 def test_an_inverted_lead_gives_the_same_alarms_and_a_warning(
     own: Detector, scanned: Scan, toy: np.ndarray, tmp_path: Path
 ) -> None:
-    result = scan(own, saved(-toy, tmp_path, "toy"), rate=RATE)
+    result = scan(saved(-toy, tmp_path, "toy"), own, rate=RATE)
     assert any("the lead was inverted" in warning for warning in result.warnings)
     assert differing(scanned, result) <= 0.01
 
@@ -344,21 +343,26 @@ def test_an_inverted_lead_gives_the_same_alarms_and_a_warning(
 def test_unusable_signal_has_a_warning_and_no_alarms(own: Detector, toy: np.ndarray, tmp_path: Path) -> None:
     damaged = toy.copy()
     damaged[36_000:54_000] = np.nan  # 100 s to 150 s
-    result = scan(own, saved(damaged, tmp_path, "toy"), rate=RATE)
+    result = scan(saved(damaged, tmp_path, "toy"), own, rate=RATE)
     assert "17% of the recording is missing, flat, clipped or noisy signal and was not scanned." in result.warnings
     assert not ((result.beats.seconds > 99.9) & (result.beats.seconds < 150.1)).any()
     unusable = {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0, "noisy": 0}
     assert result.summary()["seconds_without_ecg"] == unusable
     assert result.summary()["left_out"]["in_unusable_signal"] >= 1
-    assert np.isnan(result.per_minute()["heart_rate"][2]) == (result.per_minute()["beats"][2] == 0)
+    minutes = result.per_interval(60)
+    assert np.isnan(minutes["heart_rate"].iloc[2]) == (minutes["beats"].iloc[2] == 0)
+    np.testing.assert_allclose(minutes["usable"], [1, 40 / 60, 30 / 60, 1, 1], atol=0.01)
+    assert result.usable_share == pytest.approx(1 - 50 / 300, abs=0.001)
 
 
 # Files.
 
 
+FILES = ["alarms.csv", "beats.csv", "episodes.csv", "kinds.csv", "report.html", "scan.json", "toy.alarm"]
+
+
 def test_the_files_are_written_and_nothing_else(written: Path) -> None:
-    names = ["alarms.csv", "beats.csv", "scan.json", "timeline.png", "toy.alarm"]
-    assert sorted(path.name for path in written.iterdir()) == names
+    assert sorted(path.name for path in written.iterdir()) == FILES
 
 
 def test_the_tables_have_the_alarms_and_the_beats_with_their_times(written: Path, scanned: Scan) -> None:
@@ -367,23 +371,17 @@ def test_the_tables_have_the_alarms_and_the_beats_with_their_times(written: Path
     )
     assert len(beats) == len(scanned.beats)
     assert [row for row in beats if row["anomalous"] == "True"] == alarms
-    seconds = scanned.beats.seconds[scanned.beats.alarms]
-    np.testing.assert_allclose([float(row["seconds"]) for row in alarms], seconds, atol=1e-3)
+    np.testing.assert_allclose([float(row["seconds"]) for row in alarms], scanned.alarms.seconds, atol=1e-3)
     assert all(row["time"] == format_time(float(row["seconds"])) for row in beats)
-    table = scanned.beats.table()
-    assert (written / "alarms.csv").read_bytes() == csv_bytes(table[table["anomalous"]])
+    assert (written / "alarms.csv").read_bytes() == csv_bytes(scanned.alarms, DIGITS)
 
 
 def test_the_wfdb_annotations_are_the_alarms(written: Path, scanned: Scan) -> None:
     notes = wfdb.rdann(str(written / "toy"), "alarm")
-    np.testing.assert_array_equal(notes.sample, np.round(scanned.beats.seconds[scanned.beats.alarms] * RATE))
+    np.testing.assert_array_equal(notes.sample, np.round(scanned.alarms.seconds * RATE))
     assert notes.fs == RATE
     assert set(notes.symbol) == {'"'}
-    assert all(note.startswith("alarm, p ") for note in notes.aux_note)
-
-
-def test_the_timeline_is_a_png_file(written: Path) -> None:
-    assert (written / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    assert [note.split(", p ")[0] for note in notes.aux_note] == scanned.alarms.kind.tolist()
 
 
 def test_the_summary_is_written_and_agrees_with_the_beats(written: Path, scanned: Scan) -> None:
@@ -394,92 +392,92 @@ def test_the_summary_is_written_and_agrees_with_the_beats(written: Path, scanned
     assert summary["alarm_rate"] == pytest.approx(scanned.beats.anomalous.mean(), abs=1e-6)
     assert summary["alarms_per_hour"] == 12 * summary["alarms"]
     assert summary["heart_rate"] == pytest.approx(105, abs=3)
-    minutes = scanned.per_minute()
+    minutes = scanned.per_interval(60)
     assert minutes["alarms"].sum() == summary["alarms"]
     assert minutes["beats"].sum() == summary["beats"]
 
 
-def test_the_strips_show_the_largest_alarms_with_the_beats_next_to_them(scanned: Scan) -> None:
-    beats = scanned.beats
-    height = beats.score / beats.threshold
-    alarms = [strip.beat for strip in scanned.strips]
-    assert alarms == sorted(np.argsort(-np.where(beats.anomalous, height, 0))[: scanning.STRIPS].tolist())
-    for strip in scanned.strips:
-        r_peak = beats.seconds[strip.beat]
-        assert strip.seconds[0] <= r_peak - beats.rr_before[strip.beat]
-        assert strip.seconds[-1] >= r_peak + beats.rr_after[strip.beat]
-        assert len(strip.seconds) == len(strip.samples)
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
+@pytest.mark.parametrize("failing", ["write_page", "write_csv", "write_json"])
 def test_if_a_file_cannot_be_written_earlier_files_stay(
-    scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    failing: str, scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "alarms.csv").write_text("earlier")
-
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(timeline, "draw", full_disk)
+    monkeypatch.setattr(report, failing, full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_report(scanned, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["alarms.csv"]
     assert (tmp_path / "alarms.csv").read_text() == "earlier"
 
 
-def without_alarms(scanned: Scan) -> Scan:
-    beats = replace(scanned.beats, anomalous=np.zeros(len(scanned.beats), bool))
-    return replace(scanned, beats=beats, strips=[])
-
-
-def test_without_alarms_the_annotations_of_an_earlier_scan_are_removed(
+def test_an_interruption_leaves_no_page_that_looks_complete(
     scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "draw", lambda path, _: path.touch())
+    write_report(scanned, tmp_path)
+    replace_file, done = Path.replace, list[Path]()
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(target)
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(scanned, tmp_path)
+    assert len(done) == 3
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_page_alone_is_written_whole_or_not_at_all(
+    scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.html"
+    path.write_text("earlier")
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_page(scanned, path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mine.html", "earlier")]
+
+
+def test_a_report_is_not_written_over_a_file(scanned: Scan, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(InputError, match=r"mine is a file: name a folder, or a file that ends in \.html"):
+        write_report(scanned, tmp_path / "mine")
+
+
+def without_alarms(scanned: Scan) -> Scan:
+    beats = scanned.beats.assign(anomalous=False, why="", kind="", episode=0)
+    return replace(scanned, beats=beats, episodes=scanned.episodes[:0], kinds=scanned.kinds[:0], shapes={})
+
+
+def test_without_alarms_the_annotations_of_an_earlier_scan_are_removed(scanned: Scan, tmp_path: Path) -> None:
     (tmp_path / "toy.alarm").write_bytes(b"earlier")
     write_report(without_alarms(scanned), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alarms.csv", "beats.csv", "scan.json", "timeline.png"]
-
-
-def test_a_scan_without_alarms_is_drawn(scanned: Scan, tmp_path: Path) -> None:
-    timeline.draw(tmp_path / "timeline.png", without_alarms(scanned))
-    assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(("most", "drawn"), [(200, 200), (10_000, None)])
-def test_the_timeline_draws_a_limited_number_of_beats_and_every_alarm(
-    most: int, drawn: int | None, scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figures: list[Figure] = []
-    monkeypatch.setattr(timeline, "MAX_BEATS", most)
-    monkeypatch.setattr(timeline, "save", lambda figure, _: figures.append(figure))
-    timeline.draw(tmp_path / "timeline.png", scanned)
-    calm, alarms, threshold = (line.get_xdata() for line in figures[0].axes[2].lines)
-    seconds, anomalous = scanned.beats.seconds, scanned.beats.anomalous
-    assert 200 < (~anomalous).sum() < 400  # so that neither all of them nor every second one are 200
-    assert len(calm) == (drawn or (~anomalous).sum())
-    assert set(calm) <= set(seconds[~anomalous] / 60)
-    np.testing.assert_array_equal(alarms, seconds[anomalous] / 60)
-    assert len(threshold) == len(seconds)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name for name in FILES if name != "toy.alarm"]
 
 
 @pytest.mark.parametrize(
     ("missing", "does", "purpose"),
     [
         ("edfio", "scan", "reading recordings"),
-        ("matplotlib", "write", "drawing the timeline"),
+        ("vl_convert", "write", "the report"),
+        ("jinja2", "write", "the report"),
         ("wfdb", "write", "writing annotations"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
-    missing: str, does: str, purpose: str, own: Detector, scanned: Scan, tmp_path: Path
+    missing: str, does: str, purpose: str, own: Detector, scanned: Scan, toy: np.ndarray, tmp_path: Path
 ) -> None:
+    edfio.Edf([edfio.EdfSignal(toy[:3600], RATE, label="II")]).write(tmp_path / "toy.edf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, missing, None)
-        forget(patch, "ecg.scanning.timeline")
-        forget(patch, "ecg.evaluation.drawing")
-        (tmp_path / "toy.edf").touch()
+        forget(patch, "ecg.scanning.page")
         with pytest.raises(InputError, match=rf"^{purpose} needs {missing}: pip install 'ecg-anomaly-detector\[rec"):
-            scan(own, str(tmp_path / "toy.edf")) if does == "scan" else write_report(scanned, tmp_path / "new")
+            scan(str(tmp_path / "toy.edf"), own) if does == "scan" else write_report(scanned, tmp_path / "new")
 
 
 @pytest.mark.parametrize(
@@ -509,26 +507,25 @@ def ecg(shipped: Shipped, folder: Path) -> Ecg:
 
 
 def test_the_command_scans_a_table_and_writes_a_folder(ecg: Ecg, folder: Path) -> None:
-    done = ecg("toy.csv", "--rate", 360, "-o", "report", "--json", "--models", "models")
+    done = ecg("toy.csv", "--rate", 360, "--report", "report", "--json", "--model", "models")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["recording"] == "toy"
     assert summary["alarms"] > 50
-    written = sorted(path.name for path in (folder / "report").iterdir())
-    assert written == ["alarms.csv", "beats.csv", "scan.json", "timeline.png", "toy.alarm"]
-    assert done.stderr.decode().splitlines() == [f"wrote report/{name}" for name in written]
+    assert sorted(path.name for path in (folder / "report").iterdir()) == FILES
+    in_order = [*(name for name in FILES if name != "report.html"), "report.html"]
+    assert done.stderr.decode().splitlines() == [f"wrote report/{name}" for name in in_order]
 
 
 def test_the_command_prints_a_summary(ecg: Ecg) -> None:
-    done = ecg("timed.csv", "--lead", "mlii", "--fixed", "--alpha", "0.1", "--models", "models")
+    done = ecg("timed.csv", "--lead", "mlii", "--fixed", "--alpha", "0.1", "--model", "models")
     assert done.returncode == 0, done.stderr
-    printed = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines()[:-1])
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.decode().splitlines()[2:])
     assert printed["lead"] == "MLII"
     assert printed["follows_change"] == "False"
     assert printed["judged_by"] == "the model that was trained on mine"
     assert printed["alpha"] == "0.1"
     assert int(printed["beats"]) > 490
-    assert "furthest above the threshold" in done.stdout.decode()
     assert done.stderr.startswith(b"warning: The model was trained on another patient (mine)")
 
 
@@ -536,7 +533,7 @@ def test_the_command_prints_a_summary(ecg: Ecg) -> None:
     ("arguments", "message"),
     [
         (["toy.csv"], "toy.csv does not state its sampling rate"),
-        (["absent", "-o", "new"], "there is no file absent, nor absent.hea"),
+        (["absent", "--report", "new"], "there is no file absent, nor absent.hea"),
     ],
 )
 def test_an_error_is_one_message_and_status_1(ecg: Ecg, folder: Path, arguments: list[str], message: str) -> None:
