@@ -50,7 +50,8 @@ def open_edf(path: Path, lead: int | str | None, kind: str) -> Lead:
         signal = file.signals[index]
         unit, rate = Unit.stated(signal.physical_dimension), float(signal.sampling_frequency)
         if kind == "bdf":
-            digital = _bdf_samples(path, file, index)
+            with refused(f"{path} is not a valid BDF file"):
+                digital = _bdf_samples(path, file, index)
             return lambda a, b: unit.converted(signal._calibrate(digital(a, b)))  # as edfio's own get_data_slice
         return lambda a, b: unit.converted(signal.get_data_slice(a / rate, b / rate))
 
@@ -93,7 +94,7 @@ def _read_edf(path: Path) -> tuple[Any, int]:
     return file, file.num_data_records
 
 
-# Own code for a BDF file's samples: edfio reads the whole file into memory, and a day at 500 Hz has more than a gigabyte.
+# Own code for a BDF file's samples: edfio reads the whole file into memory, and a day has more than a gigabyte.
 def _read_bdf(path: Path) -> tuple[Any, int]:
     """The file's header, without its samples, and how many data records it holds."""
     from edfio import read_bdf
@@ -132,7 +133,8 @@ def _stated_records(path: Path, called: str, records: int, seconds: float) -> tu
         stated = int(file.read(256)[_RECORDS].decode("ascii"))
     if stated <= 0 or stated == records:
         return records, ()
-    holds = f"Its {called} header states {duration_text(stated * seconds)}, the file holds {duration_text(records * seconds)}"
+    both = duration_text(stated * seconds), duration_text(records * seconds)
+    holds = f"Its {called} header states {both[0]}, the file holds {both[1]}"
     if stated < records:
         return records, (f"{holds}: all of it was read.",)
     if stated * seconds > MAX_DAYS * 86_400 or stated > MAX_SAMPLES_PER_BYTE * max(records, 1):

@@ -6,8 +6,8 @@ from typing import Literal
 from ecg.exceptions import InputError
 
 FORMATS = (
-    "a WFDB record (.hea), EDF (.edf), BDF (.bdf), an ISHNE Holter file (.ecg), a table (.csv, .tsv, .txt), NumPy (.npy) "
-    "or a zip of one of them"
+    "a WFDB record (.hea), EDF (.edf), BDF (.bdf), an ISHNE Holter file (.ecg), a table (.csv, .tsv, .txt), "
+    "NumPy (.npy) or a zip of one of them"
 )
 Kind = Literal["wfdb", "edf", "bdf", "ishne", "npy", "table", "zip"]
 
@@ -119,11 +119,11 @@ def _other(head: bytes, ending: str) -> tuple[str, str] | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes are of a text: hardly any control characters, but for the NULs of UTF-16.
+    r"""Whether bytes are of a text: hardly any control characters, but for the NULs of UTF-16.
 
     Examples
     --------
-    >>> is_text(b"1,2\\n3,4\\n"), is_text(bytes(range(32)))
+    >>> is_text(b"1,2\n3,4\n"), is_text(bytes(range(32)))
     (True, False)
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[0:200:2].count(0) == 0 < head[1:200:2].count(0):

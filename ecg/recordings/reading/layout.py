@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import words
-from ecg.recordings.reading.lead import SAMPLING_RATES, cleaned
+from ecg.recordings.reading.lead import SAMPLING_RATES, Unit, cleaned
 
 HEAD_BYTES = 2**19  # of the file, which its layout is found from
 ROWS_LOOKED_AT = 200  # at the end of them, where the table has begun
@@ -246,11 +246,13 @@ def _header(before: Sequence[str], width: int, delimiter: str, quote: str) -> tu
 
 def _is_preamble(line: str, cells: Sequence[str]) -> bool:
     """Whether a line before the rows says something of the recording, rather than naming columns."""
+    if len(cells) > 2:
+        return False
+    if _STATES_UNIT.match(line) or _STATES_LEAD.match(line):
+        return True
     if len(cells) == 1:
         return bool(re.search(r"\w\s*[:=]\s*\S", line)) or stated_rate([line], []) is not None
-    if len(cells) != 2:
-        return False
-    return bool(_STATES_UNIT.match(line) or (_STATES_LEAD.match(line) and cells[0].lower() != "time"))
+    return any(is_number(cell, ".") for cell in cells)
 
 
 def unit_in(name: str) -> str:
@@ -289,11 +291,22 @@ def stated_rate(before: Sequence[str], names: Sequence[str]) -> float | None:
 
 
 def _with_stated_lead(layout: Layout, before: Sequence[str]) -> Layout:
-    """The name and unit of a single column, where the lines before it state them."""
-    columns = [i for i, name in enumerate(layout.names) if not name]
-    if len(layout.names) != 1:
-        return layout
+    """The unit of the columns, and the name of a single one, where the lines before the rows state them."""
     unit = next((match["unit"] for line in before if (match := _STATES_UNIT.match(line))), "")
     lead = next((match["lead"] for line in before if (match := _STATES_LEAD.match(line))), "")
-    names = [cleaned(lead)] if columns and words(lead) else layout.names
-    return replace(layout, names=names, units=[layout.units[0] or unit])
+    names = [cleaned(lead)] if layout.names == [""] and words(lead) else layout.names
+    return replace(layout, names=names, units=[own or unit for own in layout.units])
+
+
+def without_unit(name: str) -> str:
+    """The name of a column without its unit, if that is a voltage: its samples are converted to another.
+
+    Examples
+    --------
+    >>> without_unit("ecg [uV]"), without_unit("MLII")
+    ('ecg', 'MLII')
+    """
+    unit = unit_in(name)
+    if not unit or not Unit.stated(unit).is_voltage:
+        return name
+    return name[: name.rindex(unit)].rstrip(" _,/-([{") or name

@@ -37,7 +37,8 @@ def open_memory(recording: Any, lead: int | str | None, rate: float | None) -> L
     if all(hasattr(recording, name) for name in ("info", "ch_names", "get_data")):
         return _open_raw(recording, lead, rate)
     raise InputError(
-        f"a recording is a path, a NumPy array, a pandas DataFrame, a wfdb.Record or an MNE Raw, not {type(recording).__name__}"
+        "a recording is a path, a NumPy array, a pandas DataFrame, a wfdb.Record or an MNE Raw, not "
+        f"{type(recording).__name__}"
     )
 
 

@@ -26,11 +26,11 @@ def open_lead(
 
     Parameters
     ----------
-    recording : the path of a WFDB record (with or without .hea), of an EDF, BDF, ISHNE or NPY file, of a table in text or
-        of a zip with one of them; `physionet:DATABASE/RECORD`; or a recording in memory: an ndarray of shape (samples,) or
-        (samples, leads), a pandas DataFrame with a column for each lead, a `wfdb.Record`, or an MNE Raw
-    lead : its name, or its number from 0; a table's column of times does not count. If not given, the first that is named
-        as an ECG, else the first that can be one
+    recording : the path of a WFDB record (with or without .hea), of an EDF, BDF, ISHNE or NPY file, of a table in text
+        or of a zip with one of them; `physionet:DATABASE/RECORD`; or a recording in memory: an ndarray of shape
+        (samples,) or (samples, leads), a pandas DataFrame with a column for each lead, a `wfdb.Record`, or an MNE Raw
+    lead : its name, or its number from 0; a table's column of times does not count. If not given, the first that is
+        named as an ECG, else the first that can be one
     rate : the sampling rate in Hz; needed for arrays, and for tables that neither state it nor have a column of times
     annotations : the annotator (file extension) of the WFDB annotations, which may be absent; None to read none
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import LOOKED_AT, choose_lead, names_counter, why_no_lead
-from ecg.recordings.reading.layout import MISSING, Layout, find_layout, stated_rate, unit_in
+from ecg.recordings.reading.layout import MISSING, Layout, find_layout, stated_rate, unit_in, without_unit
 from ecg.recordings.reading.lead import (
     ADC_UNITS,
     MAX_LEADS,
@@ -123,7 +123,10 @@ def open_table(table: Table, lead: int | str | None, rate: float | None) -> Lead
     columns = [column for column in range(width) if time is None or column != time.column]
     if not columns:
         raise InputError(f"{table.source} has a column of times and no other; it should have one for each lead")
-    names = [table.names[column] for column in columns]
+    full_names = [table.names[column] for column in columns]
+    names = [without_unit(name) for name in full_names]
+    if isinstance(lead, str) and lead in full_names:
+        lead = full_names.index(lead)
     index = choose_lead(lead, names, table.source, lambda i: _samples(table.beginning[columns[i]], table.decimal))
     column = columns[index]
     if names_counter(names[index]) and why_no_lead(_samples(table.beginning[column], table.decimal)) == "only rises":
@@ -136,8 +139,11 @@ def open_table(table: Table, lead: int | str | None, rate: float | None) -> Lead
         if stated is not None:
             check_rate(table.source, stated, rate, RATE_TOLERANCE)
         if known_rate is None:
+            counted = any(map(names_counter, table.names))
+            remedy = "--rate 360 for MIT-BIH" if counted else "--rate"
+            or_else = "" if counted else ", or name its first column 'seconds'"
             raise InputError(
-                f"{table.source} does not state its sampling rate: give it in Hz (rate), or name its first column 'seconds'"
+                f"{table.source} does not state its sampling rate: give it in Hz (rate, {remedy}){or_else}"
             )
     unit = _unit(table, column)
     copied = _copied(table, column, time, unit)
@@ -198,8 +204,8 @@ class _Copied:
         place = f"row {table.first_line + row}"
         if self.unreadable > MOST_UNREADABLE * self.rows:
             raise InputError(
-                f"{table.source}: column {name} holds {cleaned(cell)!r} in {place}, and {self.unreadable:,} cells that are no "
-                "number; name another lead, or correct them"
+                f"{table.source}: column {name} holds {cleaned(cell)!r} in {place}, and {self.unreadable:,} cells in "
+                "all that are no number; name another lead, or correct them"
             )
         if self.without_time > MOST_UNREADABLE * self.rows:
             raise InputError(f"{table.source}: {self.without_time:,} of {self.rows:,} rows have no time; correct them")
@@ -207,8 +213,8 @@ class _Copied:
         if self.unreadable:
             cells = "1 cell" if self.unreadable == 1 else f"{self.unreadable:,} cells"
             found.append(
-                f"{cells} of column {name} could not be read, the first in {place} ({cleaned(cell)!r}); samples are missing "
-                "there."
+                f"{cells} of column {name} could not be read, the first in {place} ({cleaned(cell)!r}); samples are "
+                "missing there."
             )
         if self.without_time:
             rows = "1 row has" if self.without_time == 1 else f"{self.without_time:,} rows have"

@@ -19,6 +19,7 @@ LONGEST_STEP = 1.5  # usual steps; a longer one, by more than the rounding of ti
 MAX_GAPS = 100_000
 CHUNK_TIMES = 2**20  # looked at together
 FEWEST_ROWS = 20  # that show a time column by its content
+NANOSECOND = 1e-9  # in seconds
 _MIDNIGHT = 43_200  # seconds: clock times that go back by more have passed midnight
 _UNITS = {
     1.0: ("s", "sec", "secs", "second", "seconds"),
@@ -38,15 +39,15 @@ class TimeColumn:
     column: int
     name: str
     how: How  # its cells are numbers, clock times, dates with times, or pandas durations
-    factor: float = 1.0  # of a number, to seconds
+    factor: float = 1.0  # of its times, to seconds: numbers have a unit, dates and durations are in nanoseconds
     doubt: str = ""  # a sentence, where its unit is guessed
 
-    def seconds(self, cells: pd.Series) -> np.ndarray:
-        """Times in seconds, float64 of shape (n,); NaN where a cell holds none. Those of numbers are not yet seconds."""
+    def times(self, cells: pd.Series) -> np.ndarray:
+        """The times of cells, float64 or int64 of shape (n,), NaN where a cell holds none; `factor` makes them seconds."""
         if pd.api.types.is_timedelta64_dtype(cells):
-            return _in_seconds(cells)
+            return _nanoseconds(cells)
         if pd.api.types.is_datetime64_any_dtype(cells):
-            return _in_seconds(cells - pd.Timestamp(0, tz=cells.dt.tz))
+            return _nanoseconds(cells - pd.Timestamp(0, tz=cells.dt.tz))
         if self.how == "number":
             if cells.dtype == object:
                 cells = pd.to_numeric(cells.astype(str).str.replace(",", "."), errors="coerce")
@@ -54,15 +55,15 @@ class TimeColumn:
         text = cells.astype(str).str.strip("'\"[] ")
         if self.how == "moment":
             moments = pd.to_datetime(text.str.replace(",", "."), format="ISO8601", utc=True, errors="coerce")
-            return _in_seconds(moments - pd.Timestamp(0, tz="UTC"))
+            return _nanoseconds(moments - pd.Timestamp(0, tz="UTC"))
         return _clock_seconds(text)
 
 
-def _in_seconds(durations: pd.Series) -> np.ndarray:
-    nanoseconds = durations.astype("timedelta64[ns]").to_numpy()
-    seconds = nanoseconds.astype(np.int64) / 1e9
-    seconds[np.isnat(nanoseconds)] = np.nan
-    return seconds
+def _nanoseconds(durations: pd.Series) -> np.ndarray:
+    """Durations as integers, which are exact; as floats if some are missing."""
+    values = durations.astype("timedelta64[ns]").to_numpy()
+    missing = np.isnat(values)
+    return np.where(missing, np.nan, values.astype(np.int64)) if missing.any() else values.astype(np.int64)
 
 
 def _clock_seconds(text: pd.Series) -> np.ndarray:
@@ -75,7 +76,7 @@ def _clock_seconds(text: pd.Series) -> np.ndarray:
         half = None
     with_hours = text.str.count(":") == 2
     text = text.where(with_hours, "0:" + text)
-    seconds = _in_seconds(pd.to_timedelta(text, errors="coerce"))
+    seconds = _nanoseconds(pd.to_timedelta(text, errors="coerce")) / 1e9
     if half is not None and half.notna().any():
         twelve = seconds >= 43_200  # 12:30 AM is half past midnight
         seconds = np.where(half == "a", np.where(twelve, seconds - 43_200, seconds), seconds)
@@ -94,14 +95,14 @@ class Unwrapping:
 
     def seconds(self, cells: pd.Series) -> np.ndarray:
         """Float64 of shape (n,); NaN where a cell holds no time."""
-        times = self.column.seconds(cells)
+        times = self.column.times(cells)
         known = np.isfinite(times)
         if not known.any():
             return np.full(len(times), np.nan)
         if self.first is None:
             self.first = times[known][0].item()
         with np.errstate(over="ignore"):
-            seconds = (times - self.first) * (self.column.factor if self.column.how == "number" else 1.0)
+            seconds = (times - self.first) * self.column.factor
         if self.column.how == "clock":
             steps = np.diff(seconds[known], prepend=self.last)
             passed = np.cumsum(steps < -_MIDNIGHT) * 86_400.0
@@ -203,8 +204,8 @@ def find_timeline(times: np.ndarray, source: str, first_line: int, rate: float |
         if (steps < 0).any():
             row = start + int(np.argmax(steps < 0)) + 1
             raise InputError(
-                f"{source} runs backwards in row {first_line + row}, by {duration_text(-float(steps[row - 1 - start]))}: "
-                "sort the rows by time, or split the file there"
+                f"{source} runs backwards in row {first_line + row}, by "
+                f"{duration_text(-float(steps[row - 1 - start]))}: sort the rows by time, or split the file there"
             )
         before.append(np.flatnonzero(steps > LONGEST_STEP * step + rounding * (1 + 1e-6)) + start + 1)
         if sum(map(len, before)) > MAX_GAPS:
@@ -226,8 +227,8 @@ def find_timeline(times: np.ndarray, source: str, first_line: int, rate: float |
     if length > MAX_DAYS * 86_400 * rate:
         row = int(rows[1 + np.argmax(missing)]) if len(missing) else 0
         raise InputError(
-            f"{source} jumps by {duration_text(float(times[row] - times[row - 1]))} in row {first_line + row}: a recording of "
-            f"more than {MAX_DAYS} days cannot be read; correct that time, or split the file there"
+            f"{source} jumps by {duration_text(float(times[row] - times[row - 1]))} in row {first_line + row}: a "
+            f"recording of more than {MAX_DAYS} days cannot be read; correct that time, or split the file there"
         )
     real = np.concatenate([[True], missing > 0])
     return Timeline(rate, rows[real], positions[real], length, missing[missing > 0])
@@ -305,7 +306,7 @@ def find_time_column(
 def _as_times(column: int, name: str, cells: pd.Series) -> TimeColumn | None:
     """How a column may be read as times; None if it cannot."""
     if pd.api.types.is_timedelta64_dtype(cells) or pd.api.types.is_datetime64_any_dtype(cells):
-        return TimeColumn(column, name, "duration")
+        return TimeColumn(column, name, "duration", NANOSECOND)
     if cells.dtype != object:
         by_content = column == 0 and not names_ecg(name) and not names_other(name)
         return TimeColumn(column, name, "number") if names_time(name) or by_content else None
@@ -313,7 +314,7 @@ def _as_times(column: int, name: str, cells: pd.Series) -> TimeColumn | None:
     if not len(text) or not text.str.contains(":").mean() > 0.9:
         return None
     iso = text.str.match(r"\d{4}-\d\d-\d\d[T ]").mean() > 0.9
-    return TimeColumn(column, name, "moment" if iso else "clock")
+    return TimeColumn(column, name, "moment", NANOSECOND) if iso else TimeColumn(column, name, "clock")
 
 
 def _is_regular(times: np.ndarray) -> bool:
