@@ -11,43 +11,20 @@ from ecg.recordings.reading.lead import cleaned, duration_text
 from tests.recordings.files import refusal
 
 WAVES = np.sin(np.arange(2000) / 10)
+OF_AN_ECG = (
+    "I,II,III,aVR,AVL,avf,V1,V6,MLI,MLII,MLIII,ECG,ekg,ECG I,Lead I,lead ii,ECG1,EKG II-Ref,MCL1,CM5,"
+    "ECG1-ECG2,ES,V5 (mV),ecg_mV,mod. V5,V4R,DII,Ableitung II,Electrocardiogram,ML2,MV2"
+)
+OF_OTHERS = (
+    "resp,Respiration,Resp Rate,EEG C3-A2,EOG left,EMG chin,SpO2,PLETH,PPG,BP,ABP,ART,Temp,acc_x,"
+    "Accelerometer Y,marker,Annotations,event,Status,HR,RR,battery,sample #,index,counter,time,"
+    "Phone timestamp,ECG quality,time [s],sample no.,EDF Annotations,heart rate"
+)
 
 
 @pytest.mark.parametrize(
     "label",
-    [
-        "I",
-        "II",
-        "III",
-        "aVR",
-        "AVL",
-        "avf",
-        "V1",
-        "V6",
-        "MLI",
-        "MLII",
-        "MLIII",
-        "ECG",
-        "ekg",
-        "ECG I",
-        "Lead I",
-        "lead ii",
-        "ECG1",
-        "EKG II-Ref",
-        "MCL1",
-        "CM5",
-        "ECG1-ECG2",
-        "ES",
-        "V5 (mV)",
-        "ecg_mV",
-        "mod. V5",
-        "V4R",
-        "DII",
-        "Ableitung II",
-        "Electrocardiogram",
-        "ML2",
-        "MV2",
-    ],
+    OF_AN_ECG.split(","),
 )
 def test_labels_of_an_ecg_are_known(label: str) -> None:
     assert names_ecg(label)
@@ -56,40 +33,7 @@ def test_labels_of_an_ecg_are_known(label: str) -> None:
 
 @pytest.mark.parametrize(
     "label",
-    [
-        "resp",
-        "Respiration",
-        "Resp Rate",
-        "EEG C3-A2",
-        "EOG left",
-        "EMG chin",
-        "SpO2",
-        "PLETH",
-        "PPG",
-        "BP",
-        "ABP",
-        "ART",
-        "Temp",
-        "acc_x",
-        "Accelerometer Y",
-        "marker",
-        "Annotations",
-        "event",
-        "Status",
-        "HR",
-        "RR",
-        "battery",
-        "sample #",
-        "index",
-        "counter",
-        "time",
-        "Phone timestamp",
-        "ECG quality",
-        "time [s]",
-        "sample no.",
-        "EDF Annotations",
-        "heart rate",
-    ],
+    OF_OTHERS.split(","),
 )
 def test_labels_of_other_signals_are_known(label: str) -> None:
     assert names_other(label)
@@ -144,8 +88,8 @@ def test_if_no_column_can_be_a_lead_the_error_lists_why() -> None:
     with pytest.raises(InputError) as refused:
         choose_lead(None, ["resp", "A", "B"], "mine", lambda i: np.arange(2000) if i == 1 else np.zeros(2000))
     assert str(refused.value) == (
-        "mine has no lead that can be an ECG: 0 resp is named as something else; 1 A only rises in the beginning; 2 B is "
-        "constant in the beginning; name one (lead) to read it all the same"
+        "mine has no lead that can be an ECG: 0 resp is named as something else; 1 A only rises in the beginning; 2 B "
+        "is constant in the beginning; name one (lead) to read it all the same"
     )
 
 

@@ -217,8 +217,9 @@ class _Copied:
                 "missing there."
             )
         if self.without_time:
-            rows = "1 row has" if self.without_time == 1 else f"{self.without_time:,} rows have"
-            found.append(f"{rows} no time that can be read and were left out.")
+            one = "1 row has no time that can be read; it was left out."
+            several = f"{self.without_time:,} rows have no time that can be read; they were left out."
+            found.append(one if self.without_time == 1 else several)
         return found
 
 

@@ -43,7 +43,7 @@ class TimeColumn:
     doubt: str = ""  # a sentence, where its unit is guessed
 
     def times(self, cells: pd.Series) -> np.ndarray:
-        """The times of cells, float64 or int64 of shape (n,), NaN where a cell holds none; `factor` makes them seconds."""
+        """The times of cells, of shape (n,), NaN where a cell holds none; `factor` makes them seconds."""
         if pd.api.types.is_timedelta64_dtype(cells):
             return _nanoseconds(cells)
         if pd.api.types.is_datetime64_any_dtype(cells):
