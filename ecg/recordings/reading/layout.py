@@ -123,6 +123,11 @@ def _score(lines: Sequence[str], delimiter: str, decimal: str, quote: str) -> fl
     return round(fitting / number * (0.5 + 0.5 * number / len(rows)), 6)
 
 
+def _quote(lines: Sequence[str]) -> str:
+    """The mark around cells; "" if there is none."""
+    return next((mark for mark in "\"'" if any(re.search(rf"(^|[,;\t|])\s*{mark}", line) for line in lines)), "")
+
+
 def find_layout(path: Path) -> Layout:
     """Find the layout of a table; InputError if its beginning has no rows of numbers."""
     with path.open("rb") as file:
@@ -137,7 +142,7 @@ def find_layout(path: Path) -> Layout:
     if not filled:
         raise InputError(f"{path} is empty")
     sample = filled[-min(-(-len(filled) // 2), ROWS_LOOKED_AT) :]
-    quote = next((mark for mark in "\"'" if any(re.search(rf"(^|[,;\t|])\s*{mark}", line) for line in filled)), "")
+    quote = _quote(sample) or _quote(filled)
     scores = [_score(sample, delimiter, mark, quote) for delimiter, mark in _DIALECTS]
     if max(scores) <= 0:
         raise InputError(
