@@ -92,6 +92,12 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "unzip it yourself" in refusal(zipped(tmp_path / "mine.zip", **{"mine.csv": "1\n" * 20}))
 
 
+def test_an_error_within_a_zip_is_safe_to_print(tmp_path: Path) -> None:
+    message = refusal(zipped(tmp_path / "mine.zip", **{"\x1b[31mmine\u202e.csv": "a,b\n"}))
+    assert "mine.zip/mine.csv holds no rows of numbers" in message
+    assert message.isprintable()
+
+
 def test_a_nested_zip_is_refused(tmp_path: Path) -> None:
     inner = zipped(tmp_path / "inner.zip", **{"mine.csv": "1\n2\n"})
     assert "a zip within it" in refusal(zipped(tmp_path / "mine.zip", inner))

@@ -54,6 +54,7 @@ def test_other_labels_may_be_those_of_a_lead(label: str) -> None:
         (-np.arange(2000), "only falls"),
         (np.ones(2000), "is constant"),
         (np.full(2000, np.nan), "has no samples"),
+        (np.arange(2000) % 16, "counts"),
         (np.arange(50), None),  # too few to tell
     ],
 )

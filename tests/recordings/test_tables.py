@@ -386,6 +386,38 @@ def test_gaps_are_where_they_are_across_chunks(tmp_path: Path, monkeypatch: pyte
     assert missing.tolist() == [*range(100, 2600), *range(3055, 5555)]
 
 
+def test_times_that_are_read_late_now_and_then_have_no_gaps(tmp_path: Path) -> None:
+    late = np.random.default_rng(1).uniform(0, 0.0039, N)
+    lead, samples = opened(write(tmp_path, "time,II", *rows(np.arange(N) / 250 + late)))
+    assert lead.rate == 250
+    assert lead.warnings == ("Its times are uneven; samples were placed at a constant rate.",)
+    np.testing.assert_allclose(samples, SAMPLES[:, 0], atol=1e-6)
+
+
+def test_samples_that_share_the_time_of_their_packet_are_read_with_the_gaps_between_packets(tmp_path: Path) -> None:
+    seconds = np.arange(N) // 10 * 10 / 250
+    seconds[500:] += 4
+    lead, samples = opened(write(tmp_path, "time,II", *rows(seconds)))
+    assert (lead.rate, lead.length) == (250, N + 1000)
+    assert np.flatnonzero(np.isnan(samples)).tolist() == list(range(500, 1500))
+
+
+def test_single_rows_that_are_lost_leave_the_others_at_their_times(tmp_path: Path) -> None:
+    lines = rows(np.arange(N) / 250)
+    lost = list(range(99, N - 1, 100))
+    lead, samples = opened(write(tmp_path, "time,II", *(line for i, line in enumerate(lines) if i not in lost)))
+    assert (lead.rate, lead.length) == (250, N)
+    assert np.flatnonzero(np.isnan(samples)).tolist() == lost
+
+
+@pytest.mark.parametrize(
+    "line", ["\t" * 400_000, "sampl" + "x" * 400_000, "a" + " " * 400_000, "[" * 400_000, "," * 400_000]
+)
+def test_a_long_line_takes_no_long_time(line: str, tmp_path: Path) -> None:
+    lines = [line, "time,II", *rows(np.arange(N) / 250)]
+    assert opened(write(tmp_path, *lines))[0].rate == 250
+
+
 @settings(max_examples=60)
 @given(rate=st.sampled_from([100, 128, 250, 360, 500, 1000, 2000]), digits=st.integers(2, 6), first=st.floats(0, 1e5))
 def test_the_usual_step_is_found_whatever_times_are_rounded_to(rate: int, digits: int, first: float) -> None:

@@ -45,12 +45,18 @@ def unpacked(path: Path) -> Iterator[Path]:
                 beside = _beside(chosen, members)
                 _check_sizes(path, beside)
                 for info in beside:
-                    _unpack(path, archive, info, Path(folder, PurePosixPath(info.filename).name))
+                    _unpack(path, archive, info, Path(folder, _file_name(info)))
         except _DAMAGE as error:
             raise InputError(
                 f"{path} is a damaged zip, or an incomplete one ({cleaned(error)}): copy it anew"
             ) from None
-        yield Path(folder, PurePosixPath(chosen.filename).name)
+        yield Path(folder, _file_name(chosen))
+
+
+def _file_name(info: zipfile.ZipInfo) -> str:
+    """The name under which a file is unpacked, which messages show: the files of a record keep theirs."""
+    name = PurePosixPath(info.filename)
+    return f"{cleaned(name.stem)}{cleaned(name.suffix)}".strip(". ") or "recording"
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

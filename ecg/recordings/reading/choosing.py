@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ecg.exceptions import InputError
 
 LOOKED_AT = 20_000  # samples at the beginning, which tell a signal from a counter and from a constant
 FEWEST_SAMPLES = 100  # that tell them
+MOST_EQUAL_STEPS = (
+    0.9  # of a count, which may begin anew; a lead's samples are equal, or rise by one, in shorter stretches
+)
 
 # A label is compared word by word. What names another signal decides, then what names an ECG.
 _ECG_WORDS = re.compile(
@@ -32,7 +35,7 @@ _TIME_WORDS = re.compile(
 )
 
 
-@cache
+@lru_cache(1024)
 def words(label: str) -> tuple[str, ...]:
     """The words of a label, in lower case, without a unit in brackets.
 
@@ -85,6 +88,8 @@ def why_no_lead(samples: np.ndarray) -> str | None:
     steps = np.diff(known)
     if not steps.any():
         return "is constant"
+    if (steps == np.abs(np.median(steps))).mean() > MOST_EQUAL_STEPS:
+        return "counts" if (steps < 0).any() else "only rises"
     if (steps >= 0).all():
         return "only rises"
     return "only falls" if (steps <= 0).all() else None

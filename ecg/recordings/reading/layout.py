@@ -17,6 +17,7 @@ from ecg.recordings.reading.choosing import words
 from ecg.recordings.reading.lead import SAMPLING_RATES, Unit, cleaned
 
 HEAD_BYTES = 2**19  # of the file, which its layout is found from
+MAX_LINE = 300  # characters of a line before the table that are searched: patterns take longer than that is long
 ROWS_LOOKED_AT = 200  # at the end of them, where the table has begun
 MISSING = ("-", "--", "---", "?", "*", "missing", "nan", "null", "none", "na", "n/a", "inf", "-inf", "+inf", "infinity")
 
@@ -125,7 +126,7 @@ def _score(lines: Sequence[str], delimiter: str, decimal: str, quote: str) -> fl
 
 def _quote(lines: Sequence[str]) -> str:
     """The mark around cells; "" if there is none."""
-    return next((mark for mark in "\"'" if any(re.search(rf"(^|[,;\t|])\s*{mark}", line) for line in lines)), "")
+    return next((mark for mark in "\"'" if any(re.search(rf"(^|[,;\t|]) *{mark}", line) for line in lines)), "")
 
 
 def find_layout(path: Path) -> Layout:
@@ -251,6 +252,7 @@ def _header(before: Sequence[str], width: int, delimiter: str, quote: str) -> tu
 
 def _is_preamble(line: str, cells: Sequence[str]) -> bool:
     """Whether a line before the rows says something of the recording, rather than naming columns."""
+    line = line[:MAX_LINE]
     if len(cells) > 2:
         return False
     if _STATES_UNIT.match(line) or _STATES_LEAD.match(line):
@@ -268,6 +270,7 @@ def unit_in(name: str) -> str:
     >>> unit_in("ecg [uV]"), unit_in("MLII_mV"), unit_in("MLII")
     ('uV', 'mV', '')
     """
+    name = name[:MAX_LINE]
     bracket = re.search(r"[\[({]\s*([^\])}]*?)\s*[\])}]\s*$", name)
     if bracket:
         return bracket[1]
@@ -285,7 +288,8 @@ def stated_rate(before: Sequence[str], names: Sequence[str]) -> float | None:
     >>> stated_rate(["Name,Ada", "Sample Rate,512 hertz"], [])
     512.0
     """
-    texts = [line for line in (*before, *names) if not _NO_RATE_OF_SAMPLES.search(line)]
+    texts = [line[:MAX_LINE] for line in (*before, *names)]
+    texts = [line for line in texts if not _NO_RATE_OF_SAMPLES.search(line)]
     for pattern in (_STATES_RATE, _IN_HERTZ):
         for text in texts:
             if match := pattern.search(text):
@@ -297,6 +301,7 @@ def stated_rate(before: Sequence[str], names: Sequence[str]) -> float | None:
 
 def _with_stated_lead(layout: Layout, before: Sequence[str]) -> Layout:
     """The unit of the columns, and the name of a single one, where the lines before the rows state them."""
+    before = [line[:MAX_LINE] for line in before]
     unit = next((match["unit"] for line in before if (match := _STATES_UNIT.match(line))), "")
     lead = next((match["lead"] for line in before if (match := _STATES_LEAD.match(line))), "")
     names = [cleaned(lead)] if layout.names == [""] and words(lead) else layout.names

@@ -52,7 +52,8 @@ def open_lead(
     with ExitStack() as stack:
         if isinstance(recording, (str, os.PathLike)):
             source = os.fspath(recording)
-            opened = _open_path(stack, str(source), lead, rate, annotations)
+            with refused(f"{source} could not be read"):
+                opened = _open_path(stack, str(source), lead, rate, annotations)
         else:
             source = "the recording"
             with refused(f"{source} could not be read"):

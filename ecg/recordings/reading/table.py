@@ -161,6 +161,8 @@ def open_table(table: Table, lead: int | str | None, rate: float | None) -> Lead
         origin = "from the time column" if rate is None else "as given"
         read = _with_gaps(timeline, copied.samples)
         warnings += [time.doubt] if time.doubt else []
+        if timeline.uneven:
+            warnings.append("Its times are uneven; samples were placed at a constant rate.")
         warnings += [gaps_sentence("in its times", *gaps)] if gaps[0] else []
     name, place = names[index] or str(index), f"column {column + 1} of {width}"
     read_as = described(name, place, rate_used, origin, unit, length, gaps)

@@ -18,6 +18,9 @@ from ecg.recordings.reading.lead import MAX_DAYS, SAMPLING_RATES, duration_text
 LONGEST_STEP = 1.5  # usual steps; a longer one, by more than the rounding of times, is a gap
 MAX_GAPS = 100_000
 CHUNK_TIMES = 2**20  # looked at together
+UNEVEN = 0.25  # of a step, from which on times are uneven
+_BLOCK = 50  # steps whose mean is taken
+_JITTERED = 0.98  # quantile of steps that are shorter than usual
 FEWEST_ROWS = 20  # that show a time column by its content
 NANOSECOND = 1e-9  # in seconds
 _MIDNIGHT = 43_200  # seconds: clock times that go back by more have passed midnight
@@ -145,16 +148,30 @@ def typical_step(times: np.ndarray) -> tuple[float, float]:
     if not len(positive):
         return 0.0, 0.0
     rounding = _rounding(times)
-    middle = float(np.median(positive))
+    step = float(np.median(positive))
     if np.median(steps) == 0:  # several rows share a time
-        rounding = max(rounding, middle)
-    step = float(steps[steps <= LONGEST_STEP * middle + rounding].mean())
-    for _ in range(3):
+        rounding = max(rounding, step)
+    elif uneven(steps, rounding):
+        step = float(np.median(steps[: len(steps) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).mean(1)))
+        rounding = float(np.quantile(step - steps, _JITTERED))  # gaps make no step shorter
+    for _ in range(4):
         usual = steps[steps <= LONGEST_STEP * step + rounding]
         if not len(usual) or usual.mean() <= 0:
             break
         step = float(usual.mean())
     return step, rounding
+
+
+def uneven(steps: np.ndarray, rounding: float) -> bool:
+    """Whether steps between times vary by more than rounding, as those of a clock that is read late now and then.
+
+    Examples
+    --------
+    >>> uneven(np.tile([0.002, 0.006], 100), 1e-6), uneven(np.tile([0.002, 0.003], 100), 1e-3)
+    (True, False)
+    """
+    middle = np.median(steps)
+    return len(steps) >= 2 * _BLOCK and bool(np.quantile(middle - steps, _JITTERED) > UNEVEN * middle + rounding)
 
 
 def _rounding(times: np.ndarray) -> float:
@@ -174,6 +191,7 @@ class Timeline:
     positions: np.ndarray  # int, of shape (m,): the sample at which it begins
     length: int  # samples, those missing in gaps among them
     missing: np.ndarray  # int, of shape (m - 1,): samples in each gap
+    uneven: bool = False  # whether times vary around a constant rate
 
     @property
     def gaps(self) -> tuple[int, float]:
@@ -246,7 +264,9 @@ def find_timeline(times: np.ndarray, source: str, first_line: int, rate: float |
             f"recording of more than {MAX_DAYS} days cannot be read; correct that time, or split the file there"
         )
     real = np.concatenate([[True], missing > 0])
-    return Timeline(rate, rows[real], positions[real], length, missing[missing > 0])
+    first = np.asarray(times[: min(n, CHUNK_TIMES)])
+    is_uneven = not coarse and uneven(np.diff(first), _rounding(first))
+    return Timeline(rate, rows[real], positions[real], length, missing[missing > 0], is_uneven)
 
 
 def _rate(times: np.ndarray, rows: np.ndarray, stops: np.ndarray, coarse: bool, rounding: float, step: float) -> float:

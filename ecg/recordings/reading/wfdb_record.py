@@ -55,7 +55,7 @@ class Segment:
     @property
     def names(self) -> list[str]:
         """The names of the leads."""
-        return [cleaned(name or "") for name in self.header.sig_name]
+        return [cleaned(name or "") for name in self.header.sig_name or []]
 
     def check(self) -> int:
         """The number of samples per lead; InputError if a file is missing, or cannot hold them."""
@@ -219,6 +219,8 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
         raise InputError(f"{source} has no segment with samples")
     lead_names = segment_header(base, layout).names
     stops = np.cumsum(lengths).tolist()
+    if not lead_names:
+        raise InputError(f"{base.with_name(layout)}.hea names no leads")
     held: list[tuple[int, int, Segment]] = [
         (stop - length, stop, segment_header(base, name))
         for name, length, stop in zip(names, lengths, stops, strict=True)
