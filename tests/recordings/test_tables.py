@@ -411,6 +411,45 @@ def test_single_rows_that_are_lost_leave_the_others_at_their_times(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("name", "factor"), [("time (min)", 60), ("hours", 3600), ("Zeit [s]", 1), ("t_ms", 1e-3), ("timestamp [ns]", 1e-9)]
+)
+def test_times_are_read_in_the_unit_that_their_name_states(name: str, factor: float, tmp_path: Path) -> None:
+    lines = [f"{i / 250 / factor:.9g},{value:.3f}" for i, (value, _) in enumerate(SAMPLES)]
+    lead, samples = opened(write(tmp_path, f"{name},II", *lines))
+    assert lead.rate == pytest.approx(250)
+    np.testing.assert_allclose(samples, SAMPLES[:, 0], atol=1e-6)
+
+
+def test_a_column_without_a_name_is_no_time_if_the_rate_is_another(tmp_path: Path) -> None:
+    path = write(tmp_path, *(f"{4 * i},{a}" for i, (a, _) in enumerate(SAMPLES)))
+    assert opened(path)[0].rate == 250
+    lead, samples = opened(path, rate=360)
+    assert (lead.name, lead.rate) == ("1", 360)
+    np.testing.assert_allclose(samples, SAMPLES[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "factor"),
+    [
+        ("ecg [uV]", "mV", 1e-3),
+        ("ecg_mV", "mV", 1),
+        ("ECG (V)", "mV", 1e3),
+        ("ECG (ADC)", "ADC units", 1),
+        ("II", "unknown unit", 1),
+    ],
+)
+def test_voltages_are_read_in_millivolts(name: str, unit: str, factor: float, tmp_path: Path) -> None:
+    lead, samples = opened(write(tmp_path, f"time,{name}", *rows(np.arange(N) / 250)))
+    assert lead.unit == unit
+    np.testing.assert_allclose(samples, SAMPLES[:, 0] * factor, rtol=1e-6)
+
+
+def test_names_with_units_between_spaces_are_read(tmp_path: Path) -> None:
+    lead, _ = opened(write(tmp_path, "Time (s) ECG (mV)", *(row.replace(",", " ") for row in rows(np.arange(N) / 250))))
+    assert (lead.name, lead.unit, lead.rate) == ("ECG", "mV", 250)
+
+
+@pytest.mark.parametrize(
     "line", ["\t" * 400_000, "sampl" + "x" * 400_000, "a" + " " * 400_000, "[" * 400_000, "," * 400_000]
 )
 def test_a_long_line_takes_no_long_time(line: str, tmp_path: Path) -> None:

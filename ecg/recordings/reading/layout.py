@@ -232,7 +232,8 @@ def _header(before: Sequence[str], width: int, delimiter: str, quote: str) -> tu
 
     def cells_of(line: str) -> list[str] | None:
         text = line.strip().lstrip("#").strip() if not quote or not line.strip().startswith(quote) else line.strip()
-        for cells in (split_row(text, delimiter, quote), re.split(r"\s{2,}|\t", text)):
+        joined = re.sub(r"(?<=\w)\s+(?=[\[(])", "", text[:MAX_LINE])  # ECG (mV) is one name between spaces, too
+        for cells in (split_row(text, delimiter, quote), re.split(r"\s{2,}|\t", text), joined.split()):
             cells = cells[:-1] if len(cells) == width + 1 and not cells[-1] else cells
             if len(cells) == width and any(cells):
                 return cells

@@ -116,6 +116,8 @@ def duration_text(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
+    if seconds > MAX_DAYS * 86_400:  # from a time or a length that is wrong
+        return f"{seconds / 86_400:.3g} days"
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return f"{minutes}:{rest:02d} min"

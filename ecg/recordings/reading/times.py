@@ -24,13 +24,14 @@ _JITTERED = 0.98  # quantile of steps that are shorter than usual
 FEWEST_ROWS = 20  # that show a time column by its content
 NANOSECOND = 1e-9  # in seconds
 _MIDNIGHT = 43_200  # seconds: clock times that go back by more have passed midnight
-_UNITS = {
+_UNITS = {  # of numbers without a stated unit, those of seconds and less are tried
     1.0: ("s", "sec", "secs", "second", "seconds"),
     1e-3: ("ms", "msec", "millis", "millisecond", "milliseconds"),
     1e-6: ("us", "µs", "μs", "usec", "microsecond", "microseconds"),
     1e-9: ("ns", "nsec", "nanosecond", "nanoseconds"),
 }
-_FACTORS = {name: factor for factor, names in _UNITS.items() for name in names}
+_LONG_UNITS = {60.0: ("min", "minute", "minutes"), 3600.0: ("h", "hour", "hours")}
+_FACTORS = {name: factor for factor, names in (_UNITS | _LONG_UNITS).items() for name in names}
 
 How = Literal["number", "clock", "moment", "duration"]
 
@@ -334,6 +335,8 @@ def find_time_column(
             continue
         step, _ = typical_step(times)
         known = _in_unit(candidate, unit, step, rate) if candidate.how == "number" else candidate
+        if known is not None and not named and rate is not None and abs(1 / (step * known.factor) - rate) > 0.01 * rate:
+            continue  # a count by some other number
         if known is not None and (named or known.factor * step * SAMPLING_RATES[0] <= 1.01):
             found.append((float(np.abs(np.diff(times) - step).mean() / step), known))
     if not found and not rises:
