@@ -129,7 +129,7 @@ dialects = st.builds(
 ).filter(lambda dialect: dialect.is_possible)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     dialect=dialects,
     rate=st.sampled_from([125.0, 128.0, 250.0, 300.0, 360.0, 500.0, 512.0]),
@@ -472,7 +472,7 @@ def test_the_encoding_is_found(encoding: str) -> None:
     assert text.encode(encoding).decode(encoding_of(text.encode(encoding))) == text
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     dialect=dialects,
     data=st.data(),

@@ -114,6 +114,12 @@ def test_a_missing_segment_is_named(two: np.ndarray, tmp_path: Path) -> None:
     assert "names the segment other, but other.hea is missing" in refusal(path)
 
 
+def test_a_missing_signal_file_of_a_segment_is_named_when_the_record_is_opened(two: np.ndarray, tmp_path: Path) -> None:
+    path = fixed_layout(tmp_path, two)
+    (tmp_path / "other.dat").unlink()
+    assert "names the signal file other.dat, which is missing" in refusal(path)
+
+
 def test_a_record_that_is_a_segment_of_itself_is_refused(two: np.ndarray, tmp_path: Path) -> None:
     header = fixed_layout(tmp_path, two).with_suffix(".hea")
     header.write_text(header.read_text().replace("one", "all"))

@@ -26,11 +26,9 @@ from ecg.recordings.reading.lead import (
     duration_text,
 )
 
-MAGIC = b"ISHNE1.0"
 MAX_LEADS = 12
 _CHECKED_FROM = 10  # the byte after the magic and the checksum
 _HEADER = 522  # bytes: the magic, the checksum, and the block of fixed length
-_MISSING = -9  # as the standard writes what is not known
 _MISSING_SAMPLE = -32768
 _NANOVOLTS = 1e-6  # in millivolts
 
@@ -68,7 +66,7 @@ def open_ishne(path: Path, lead: int | str | None) -> Lead:
     recorded = np.memmap(path, "<i2", "r", samples_at, (held, n_leads))
 
     def unit(index: int) -> Unit:
-        known = resolutions[index] > 0
+        known = resolutions[index] > 0  # -9 where it is not
         return Unit(MILLIVOLTS, resolutions[index] * _NANOVOLTS) if known else Unit(ADC_UNITS)
 
     def read(index: int, start: int, stop: int) -> np.ndarray:

@@ -248,6 +248,8 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
         raise InputError(f"{source}: lead {lead_names[index]} is in none of its segments; name another")
     unit, length = chosen[0].segment.unit(chosen[0].index), stops[-1]
     chosen = [part for part in chosen if part.segment.unit(part.index).name == unit.name]
+    for part in chosen:
+        part.segment.check()  # now, rather than when its samples are read
     starts = [part.start for part in chosen]
     borders = np.array([[0, *(part.stop for part in chosen)], [*starts, length]])
     missing = (borders[1] - borders[0])[borders[1] > borders[0]]
