@@ -60,7 +60,7 @@ class Layout:
     encoding: str
     delimiter: str  # a space for any whitespace
     decimal: str
-    quote: str  # the mark around cells; "" if there is none
+    quote: str  # the mark around cells of rows; "" if there is none
     first_row: int  # the number of lines before the first row of numbers
     names: list[str]  # of the columns, "" where they have none
     units: list[str]  # of the columns, "" where they are not stated
@@ -165,7 +165,7 @@ def find_layout(path: Path) -> Layout:
         encoding=encoding,
         delimiter=delimiter,
         decimal=decimal,
-        quote=quote,
+        quote=_quote(sample),  # a mark in the header alone is none around numbers
         first_row=first,
         names=[cleaned(name) for name in names],
         units=units,

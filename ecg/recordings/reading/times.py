@@ -95,6 +95,7 @@ def _clock_times(cells: pd.Series, as_written: bool) -> np.ndarray:
         parts = text.str.extract(r"(\d{1,3}:\d{1,2}(?::\d{1,2})?(?:\.\d+)?)\s*([AaPp])?")
         text, half = parts[0].fillna(""), parts[1].str.lower()
     text = text.where(text.str.count(":") == 2, "0:" + text)
+    text = text.where(text.str.fullmatch(r"[\d:.]+"))  # pandas also knows durations such as 5H
     seconds = _nanoseconds(pd.to_timedelta(text, errors="coerce")) / 1e9
     if half is not None and half.notna().any():
         twelve = seconds >= 43_200  # 12:30 AM is half past midnight
