@@ -1,6 +1,6 @@
-"""From a recording to its beats: beats of equal length with their times and classes, from WFDB, EDF, CSV or NumPy.
+"""From a recording to its beats: beats of equal length with their times and classes, from any common format.
 
-reading   one lead of a file, or of a record on PhysioNet: samples and annotations
+reading   one lead of a file, of a record on PhysioNet or of a recording in memory: samples and annotations
 signals   the filtered lead, its R peaks, and the segments of unusable signal
 r_peaks   R peaks of a filtered lead
 quality   stretches of noise, and recordings that are no ECG

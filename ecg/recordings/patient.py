@@ -66,6 +66,8 @@ def split_recording(settings: Recording) -> RecordingSplit:
         classes[first] = np.where(typical(beats.samples[first]), NORMAL, UNLABELLED)
     left_out, lost = windows.left_out, unusable_seconds(processed.unusable)
     messages = [
+        f"read as: {lead.read_as}",
+        *lead.warnings,
         f"{len(first)} beats in {minutes:.1f} minutes of lead {lead.name}; left out: {left_out.in_unusable_signal} in "
         f"or next to unusable signal, {left_out.at_the_ends} at the ends of the recording",
         *(f"unusable signal: {duration:.1f} s {kind}" for kind, duration in lost.items() if duration),

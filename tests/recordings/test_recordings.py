@@ -15,34 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.exceptions import InputError
-from ecg.recordings import reading
 from ecg.recordings.classes import Annotations
-from ecg.recordings.reading import Lead, open_lead
-
-RATE = 360
-N = 20 * RATE  # samples of a short recording
-
-
-@pytest.fixture(scope="session")
-def two(toy: np.ndarray) -> np.ndarray:
-    """Twenty seconds of two leads, (n, 2): the toy's, and later ones of it, halved and inverted."""
-    return np.column_stack([toy[:N], -toy[N : 2 * N] / 2])
-
-
-def write_wfdb(folder: Path, name: str, leads: np.ndarray, rate: float = RATE) -> Path:
-    wfdb.wrsamp(name, rate, ["mV"] * 2, ["MLII", "V5"], leads, fmt=["16", "16"], write_dir=str(folder))
-    return folder / name
-
-
-def write_edf(folder: Path, name: str, leads: np.ndarray, rate: float = RATE) -> Path:
-    signals = [edfio.EdfSignal(lead, rate, label=label) for lead, label in zip(leads.T, ("MLII", "V5"), strict=True)]
-    edfio.Edf(signals).write(folder / f"{name}.edf")
-    return folder / f"{name}.edf"
-
-
-def write_npy(folder: Path, name: str, leads: np.ndarray) -> Path:
-    np.save(folder / f"{name}.npy", leads)
-    return folder / f"{name}.npy"
+from ecg.recordings.reading import Lead, open_lead, table
+from tests.recordings.files import RATE, N, refusal, write_edf, write_npy, write_wfdb
 
 
 def write_csv(delimiter: str, header: str = "", seconds: bool = False) -> Callable[[Path, str, np.ndarray], Path]:
@@ -68,12 +43,6 @@ FORMATS = {
     "seconds": (write_csv(",", "names", seconds=True), None, 1e-6),
 }
 NAMED = ["wfdb", "edf", "comma", "tab", "seconds"]
-
-
-def refusal(path: Path | str, *more: object, **options: object) -> str:
-    with pytest.raises(InputError) as refused, open_lead(str(path), *more, **options):
-        pass
-    return str(refused.value)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -213,13 +182,6 @@ def test_a_header_that_names_a_file_in_another_folder_is_refused(named: str, two
     assert "mine.hea is not " in refusal(header)  # not a valid header, or not safe to read
 
 
-def test_a_record_of_several_segments_is_refused(two: np.ndarray, tmp_path: Path) -> None:
-    for name in ("one", "other"):
-        write_wfdb(tmp_path, name, two)
-    (tmp_path / "all.hea").write_text(f"all/2 2 360 {2 * N}\none {N}\nother {N}\n")
-    assert "has several segments: scan or fetch each by itself: one, other" in refusal(tmp_path / "all")
-
-
 def test_a_header_that_states_more_samples_than_its_files_can_hold_is_refused(two: np.ndarray, tmp_path: Path) -> None:
     header = write_wfdb(tmp_path, "mine", two).with_suffix(".hea")
     header.write_text(header.read_text().replace(f" {N}", f" {1000 * N}", 1))
@@ -234,6 +196,7 @@ def test_the_rest_of_a_truncated_signal_file_is_read(two: np.ndarray, tmp_path: 
         samples = lead.read(0, N)
         np.testing.assert_allclose(samples[:1000], two[:1000, 0], atol=2e-4)
         assert np.isnan(samples[1000:]).all()
+        assert lead.warnings == ("The signal file is shorter than its header states: the last 17 s are missing.",)
         assert np.isnan(lead.read(3000, 3600)).all()
 
 
@@ -241,8 +204,13 @@ def test_the_rest_of_a_truncated_edf_file_is_read(two: np.ndarray, tmp_path: Pat
     path = write_edf(tmp_path, "mine", two)
     path.write_bytes(path.read_bytes()[: -20 * RATE * 2])  # half of the samples are gone
     with open_lead(str(path)) as lead:
-        assert 9 <= lead.seconds <= 10  # a record lasts a second
-        np.testing.assert_allclose(lead.read(0, lead.length), two[: lead.length, 0], atol=2e-4)
+        samples = lead.read(0, lead.length)
+        held = np.isfinite(samples).sum()
+        assert lead.seconds == 20
+        assert 9 <= held / RATE <= 10  # a record lasts a second
+        np.testing.assert_allclose(samples[:held], two[:held, 0], atol=2e-4)
+        assert np.isnan(samples[held:]).all()
+        assert lead.warnings == ("Its EDF header states 20 s, the file holds 10 s: the rest is missing.",)
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -396,6 +364,13 @@ def test_a_record_is_downloaded_from_physionet_without_printing_to_standard_outp
     assert capsys.readouterr().out == ""
 
 
+def test_a_record_of_several_segments_is_downloaded_from_physionet(physionet: Path, two: np.ndarray) -> None:
+    write_wfdb(physionet, "one", two)
+    (physionet / "all.hea").write_text(f"all/2 2 {RATE} {N + RATE}\n~ {RATE}\none {N}\n")
+    with open_lead("physionet:mydb/all") as lead:
+        np.testing.assert_allclose(lead.read(RATE, RATE + N), two[:, 0], atol=2e-4)
+
+
 def test_a_record_without_annotations_is_downloaded_from_physionet(physionet: Path, two: np.ndarray) -> None:
     write_wfdb(physionet, "mine", two)
     with open_lead("physionet:mydb/mine") as lead:
@@ -424,7 +399,7 @@ def test_a_downloaded_header_that_names_a_file_in_another_folder_is_refused(phys
 
 
 def test_a_long_table_is_read_in_chunks(two: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(table, "CHUNK_ROWS", 1000)
     with open_lead(str(FORMATS["seconds"][0](tmp_path, "mine", two))) as lead:
         assert lead.rate == pytest.approx(RATE)
         np.testing.assert_allclose(lead.read(0, N), two[:, 0], atol=1e-6)
