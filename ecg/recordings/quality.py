@@ -155,7 +155,7 @@ def why_no_ecg(chunks: Sequence[Measures]) -> str | None:
     if all(m.counts for m in chunks):
         return "it is a count: it rises or falls by the same step from sample to sample"
     if not varies.any():
-        return "it does not vary as heartbeats do: it is missing, constant or a count"
+        return "it does not vary as heartbeats do: it is missing or constant"
     kurtosis, period, hiss, leakage = (
         float(np.median(np.concatenate([getattr(m, name) for m in chunks])[varies]))
         for name in ("kurtosis", "period", "hiss", "leakage")

@@ -31,6 +31,7 @@ from ecg.scanning.records import ScannedBeats
 FEW_EXPLAINED = 0.5  # of the beats of the start, below which it is a poor reference
 OTHER_RHYTHM = 0.25  # log units of the RR interval between the start and the recording as a whole
 OTHER_SHAPE = 2.5  # log units that a beat differs more from the start's normal beat than is usual: 12 times
+FEW_RESEMBLING = 0.1  # of the beats, below which those learnt of the patient are no reference
 NOISY_START = 0.3  # share of the start that is unusable
 
 
@@ -57,6 +58,8 @@ Model = Detector | HeartModel | Learnt
 
 def load_model(folder: Path) -> Model:
     """What a folder holds: normal beats of a patient (`ecg learn`), or a detector; InputError if neither."""
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder} of a model: `ecg learn` makes one, or `dvc repro`")
     if is_learnt(folder):
         return Learnt.load(folder, HeartModel.load().calibration.model_sha256)
     return Detector.load(folder)
@@ -160,7 +163,7 @@ class ByNormalHearts:
                 f"The patient's beats were learnt from {format_time(source.start)} to {format_time(source.stop)} of a "
                 "recording of this name: if it is the same, this part has fewer alarms than it should."
             )
-        if resembling(heart, normal, source.usual).sum() < FEWEST:
+        if resembling(heart, normal, source.usual).sum() < max(FEWEST, FEW_RESEMBLING * len(heart)):
             warnings.append(
                 f"Hardly any beat resembles the learnt ones ({source.recording}, lead {source.lead}): this may be "
                 "another patient or lead, or the heart may have changed. Beats are compared with the start "

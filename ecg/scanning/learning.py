@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ecg.data.aami import NORMAL
-from ecg.exceptions import InputError
+from ecg.exceptions import InputError, needed_for
 from ecg.hearts.context import CUTTING, FEWEST, START_SECONDS, Heart, beats_in_context, follow
 from ecg.hearts.judge import judge
 from ecg.hearts.known import MOST_KNOWN
@@ -47,7 +47,7 @@ def learn(
         beats.
     """
     model = HeartModel.load() if model is None else model
-    with open_lead(recording, lead, rate, annotations) as raw:
+    with needed_for("reading recordings", "recordings"), open_lead(recording, lead, rate, annotations) as raw:
         if not 0 <= start < stop or start >= raw.seconds:
             raise InputError(
                 f"{raw.recording} lasts {raw.seconds:.0f} s; a part of it cannot be from {start:g} to {stop:g} s"

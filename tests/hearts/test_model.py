@@ -270,9 +270,8 @@ class Missing:
         if name.partition(".")[0] in {"torch", "onnx", "onnxscript", "safetensors"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-from ecg import scan
-from ecg.hearts.model import HeartModel
-print(len(scan(HeartModel.load(), "lead.npy", rate=360).beats))
+import ecg
+print(len(ecg.scan("lead.npy", rate=360).beats))
 """
 
 

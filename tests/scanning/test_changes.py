@@ -61,7 +61,7 @@ def test_a_recording_too_short_for_a_change_has_none(shape: np.ndarray) -> None:
     assert changes_of(made_of(np.tile(shape, (40, 1)), np.full(40, NORMAL_RR))) == []
 
 
-@pytest.mark.parametrize(("one", "other"), [("100", "233"), ("233", "100"), ("106", "119"), ("213", "106")])
+@pytest.mark.parametrize(("one", "other"), [("100", "233"), ("233", "100"), ("213", "106"), ("119", "233")])
 def test_two_records_joined_change_for_good_at_the_join(one: str, other: str, mitdb: Path) -> None:
     parts = [wfdb.rdrecord(str(mitdb / name), channels=[0], sampto=600 * RATE).p_signal[:, 0] for name in (one, other)]
     found = scan(np.concatenate(parts), rate=RATE)

@@ -45,7 +45,7 @@ def test_alarms_of_a_shape_and_a_timing_are_a_kind_with_its_reason(heart: Heart,
     table = kinds.table.set_index("kind")
     assert table["alarms"].to_dict() == {wide: WIDE.sum(), early: EARLY.sum()}
     assert "times as wide" in table.loc[wide, "why"]
-    assert table.loc[early, "why"] == "early by 40%"
+    assert table.loc[early, "why"].startswith("early by 40%")
     assert table.loc[early, "early"] == pytest.approx(0.4, abs=0.01)
     assert not table["set_aside"].any()
     assert table["share"].sum() == pytest.approx(1)
@@ -114,4 +114,4 @@ def test_reasons_are_the_same_in_chunks(heart: Heart, context: Context, monkeypa
     at_once = explain(heart, context, None, indices).sentences()
     monkeypatch.setattr("ecg.hearts.explanation.CHUNK_BEATS", 11)
     assert explain(heart, context, None, indices).sentences() == at_once
-    assert contexts.CHUNK_BEATS > len(indices)
+    assert len(indices) < contexts.CHUNK_BEATS

@@ -5,7 +5,7 @@ import unicodedata
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,18 @@ class Lead:
     def seconds(self) -> float:
         """The duration."""
         return self.length / self.rate
+
+    def between(self, start: float, stop: float) -> "Lead":
+        """The part from `start` to `stop`, in seconds, with its annotations."""
+        first, last = round(start * self.rate), min(round(stop * self.rate), self.length)
+        annotations = self.annotations
+        if annotations is not None:
+            inside = (annotations.seconds >= start) & (annotations.seconds < stop)
+            symbols = [symbol for symbol, within in zip(annotations.symbols, inside, strict=True) if within]
+            annotations = Annotations(annotations.seconds[inside] - start, symbols)
+        return replace(
+            self, length=last - first, read=lambda a, b: self.read(first + a, first + b), annotations=annotations
+        )
 
 
 @dataclass(frozen=True)
