@@ -55,7 +55,7 @@ def _show_views(detector: Detector, folder: Path, path: Path, alpha: float | Non
         test = loading.beats_of_length(path, detector.length)
         upload.show(detector, alpha, test, normal, is_open=bool(upload_tab.open))
     with recording_tab:
-        recording.show(detector, alpha, is_open=bool(recording_tab.open))
+        recording.show(detector, is_open=bool(recording_tab.open))
     with card_tab:
         if card_tab.open:
             _show_card(folder)

@@ -40,28 +40,32 @@ class ShownStrip:
 def page(scan: Scan) -> str:
     """The page, as HTML; equal scans give equal pages."""
     scale = Scale.of(scan)
-    return environment().get_template(TEMPLATE).render(
-        scan=scan,
-        recording=scan.recording,
-        finding=finding(scan),
-        figures=list(figures(scan)),
-        doubts=doubts(scan),
-        scale=scale.text,
-        middle=round(BEFORE_SECONDS * MM_PER_SECOND * TENTHS),
-        colours=colours(scan),
-        kinds=[_kind(scan, row, scale) for row in scan.kinds.to_dict("records")],
-        strips=[shown_strip(scan, at, scale) for at in telling(scan)],
-        episodes=[
-            row | {"drawing": Drawing.of_strip(scan.strip(strip_time(row["start"], row["stop"])), scale)}
-            for row in listed(scan.episodes).to_dict("records")
-        ],
-        types=[label for label in TYPES if label in set(scan.episodes["type"])],
-        hours=hourly(scan).to_dict("records"),
-        comparison=comparison(scan),
-        hour=format_duration(HOUR),
-        interval=interval_words(interval_seconds(scan.recording.duration)),
-        chart=_specification(scan),
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            scan=scan,
+            recording=scan.recording,
+            finding=finding(scan),
+            figures=list(figures(scan)),
+            doubts=doubts(scan),
+            scale=scale.text,
+            middle=round(BEFORE_SECONDS * MM_PER_SECOND * TENTHS),
+            colours=colours(scan),
+            kinds=[_kind(scan, row, scale) for row in scan.kinds.to_dict("records")],
+            strips=[shown_strip(scan, at, scale) for at in telling(scan)],
+            episodes=[
+                row | {"drawing": Drawing.of_strip(scan.strip(strip_time(row["start"], row["stop"])), scale)}
+                for row in listed(scan.episodes).to_dict("records")
+            ],
+            types=[label for label in TYPES if label in set(scan.episodes["type"])],
+            hours=hourly(scan).to_dict("records"),
+            comparison=comparison(scan),
+            hour=format_duration(HOUR),
+            interval=interval_words(interval_seconds(scan.recording.duration)),
+            chart=_specification(scan),
+            vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+        )
     )
 
 
