@@ -1,6 +1,7 @@
 """One beat: the verdict on it, and where its score comes from."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -9,7 +10,10 @@ from ecg.detector.explanation import Explanation, Region
 
 LISTED = 5  # regions, those with the largest shares
 _CORRECT, _WRONG, _ALARM, _NONE = (f":material/{name}:" for name in ("check", "close", "warning", "remove"))
-OUTCOMES = {  # by whether there is an alarm, and whether the beat is anomalous: words, icon and colour
+Colour = Literal["red", "blue"]
+OUTCOMES: dict[
+    tuple[bool, bool | None], tuple[str, str, Colour]
+] = {  # by whether there is an alarm, and whether the beat is anomalous: words, icon and colour
     (True, True): ("Correct alarm", _CORRECT, "red"),
     (True, False): ("False alarm", _WRONG, "red"),
     (False, True): ("Miss", _WRONG, "red"),

@@ -36,13 +36,18 @@ def show() -> None:
             show_error(error, "The model cannot be loaded")
             return
         alpha = threshold.chosen_alpha(detector.calibration)
-        st.caption(f"{DISCLAIMER} {threshold.rule(detector.calibration, alpha)}")
         _show_views(detector, folder, path, alpha)
 
 
 def _show_views(detector: Detector, folder: Path, path: Path, alpha: float | None) -> None:
     """Only the open view is computed."""
+    caption = st.empty()
+    st.html(
+        "<style>.st-key-view [role=tablist] { flex-wrap: wrap; row-gap: 0; }</style>"
+    )  # else a phone hides the last
     beats_tab, threshold_tab, upload_tab, recording_tab, card_tab = st.tabs(VIEWS, key="view", bind="query-params")
+    by_alpha = beats_tab.open or threshold_tab.open or upload_tab.open  # a recording is judged by a setting of its own
+    caption.caption(f"{DISCLAIMER} {threshold.rule(detector.calibration, alpha)}" if by_alpha else DISCLAIMER)
     fit = loading.beats_of_length(path.with_name(loading.FIT), detector.length)
     normal = None if fit is None else fit.samples
     with beats_tab:

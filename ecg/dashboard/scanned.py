@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -12,7 +13,7 @@ from ecg.dashboard.messages import escape_markdown
 from ecg.dashboard.results import FOUR_DECIMALS, SHOWN
 from ecg.exceptions import InputError
 from ecg.files import csv_bytes
-from ecg.scanning.charts import HEIGHTS, colours, interval_seconds, interval_words, timeline
+from ecg.scanning.charts import colours, interval_seconds, interval_words, timeline
 from ecg.scanning.display import format_duration, format_time, parse_time
 from ecg.scanning.drawing import Drawing, Scale
 from ecg.scanning.episodes import TYPES
@@ -21,12 +22,27 @@ from ecg.scanning.page import figures, hourly, page, shown_strip, strip_time, te
 from ecg.scanning.parts import part
 from ecg.scanning.records import STRIP_SECONDS, Scan
 
-AT = "strip"  # the number of the scan, and the time of the strip that is shown, in seconds
+PLACE = "place"
 TYPED = "typed time"
 SELECTED = "interval"  # name of the selection in the charts
 ALL = "all"
 NARROWEST = "40rem"  # of a strip; on a phone it scrolls
+CHART_HEIGHTS = (160, 220)  # pixels, with axes and legend, which Streamlit counts
 SHAPE_WIDTH = 180  # pixels of a mean beat
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a recording the strip below the charts is.
+
+    number : of the scan
+    seconds : the middle of the strip, or an alarm in it
+    moves : how often it was moved; each time the charts start anew, so that the same minute can be clicked on again
+    """
+
+    number: int
+    seconds: float
+    moves: int = 0
 
 
 def show(scan: Scan, number: int) -> None:
@@ -86,13 +102,14 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
     st.subheader("Over time", anchor=False)
     words = interval_words(interval_seconds(scan.recording.duration))
     st.caption(f"Click on a {words} to see its first alarm or, if it has none, its first seconds.")
-    at = _time(scan, number)
+    place = _place(scan, number)
+    at = place.seconds
     titles = ("Heart rate", f"Alarms per {words}")
     with st.container(gap=None):
-        for chart, title, height in zip(timeline(scan, at), titles, HEIGHTS, strict=True):
+        for chart, title, height in zip(timeline(scan, at), titles, CHART_HEIGHTS, strict=True):
             chosen = alt.selection_point(name=SELECTED, fields=["start"], on="click", toggle=False)
             chart.layer[-1] = chart.layer[-1].add_params(chosen)
-            key = f"{title} {number}"
+            key = f"{title} {number} {place.moves}"
             st.altair_chart(
                 chart.properties(height=height),
                 alt=f"{title}, over {format_duration(scan.recording.duration)}.",
@@ -121,18 +138,23 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
     st.caption(f"{STRIP_SECONDS:g} seconds: {scale.text}, filtered. Triangles: alarms.")
 
 
-def _time(scan: Scan, number: int) -> float:
-    """The time of the strip that is shown: at first, the most telling alarm."""
-    of_scan, at = st.session_state.get(AT, (None, 0.0))
-    if of_scan != number:
-        at = next(iter(telling(scan)), min(STRIP_SECONDS, scan.recording.duration) / 2)
-    return float(at)
+def _place(scan: Scan, number: int) -> Place:
+    """Where the strip is: at first, at the most telling alarm."""
+    place = st.session_state.get(PLACE)
+    if place is None or place.number != number:
+        seconds = next(iter(telling(scan)), min(STRIP_SECONDS, scan.recording.duration) / 2)
+        place = Place(number, float(seconds))
+    return place
 
 
-def _go_to(scan: Scan, number: int, at: float) -> None:
-    """Show the strip at a time, within the recording."""
+def _go_to(scan: Scan, number: int, seconds: float) -> None:
+    """Show the strip at a time: all of it within the recording."""
     half = min(STRIP_SECONDS, scan.recording.duration) / 2
-    st.session_state[AT] = (number, min(max(at, half), scan.recording.duration - half))
+    _move(scan, number, min(max(seconds, half), scan.recording.duration - half))
+
+
+def _move(scan: Scan, number: int, seconds: float) -> None:
+    st.session_state[PLACE] = Place(number, seconds, _place(scan, number).moves + 1)
 
 
 def _clicked(scan: Scan, number: int, key: str) -> None:
@@ -143,11 +165,10 @@ def _clicked(scan: Scan, number: int, key: str) -> None:
     start = float(chosen[0]["start"])
     seconds = scan.alarms["seconds"].to_numpy()
     inside = seconds[(seconds >= start) & (seconds < start + interval_seconds(scan.recording.duration))]
-    _show_at(number, float(inside[0])) if len(inside) else _go_to(scan, number, start + STRIP_SECONDS / 2)
-
-
-def _show_at(number: int, alarm: float) -> None:
-    st.session_state[AT] = (number, alarm)
+    if len(inside):
+        _move(scan, number, float(inside[0]))
+    else:
+        _go_to(scan, number, start + STRIP_SECONDS / 2)
 
 
 def _typed(scan: Scan, number: int) -> None:
