@@ -1,6 +1,7 @@
 """A scanned recording: the parts of its report, in the report's order, and the strips that are asked for."""
 
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -101,9 +102,12 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
     """Heart rate and alarms over time, and the strip at the time that is chosen there."""
     st.subheader("Over time", anchor=False)
     words = interval_words(interval_seconds(scan.recording.duration))
-    st.caption(f"Click on a {words} to see its first alarm or, if it has none, its first seconds.")
+    st.caption(
+        f"Click in the charts to see the lead there: the first alarm of the {words} or, if there is none, the start."
+    )
     place = _place(scan, number)
     at = place.seconds
+    reference = weakref.ref(scan)  # Streamlit keeps what a chart calls for as long as the session lasts
     titles = ("Heart rate", f"Alarms per {words}")
     with st.container(gap=None):
         for chart, title, height in zip(timeline(scan, at), titles, CHART_HEIGHTS, strict=True):
@@ -114,7 +118,7 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
                 chart.properties(height=height),
                 alt=f"{title}, over {format_duration(scan.recording.duration)}.",
                 key=key,
-                on_select=lambda key=key: _clicked(scan, number, key),
+                on_select=lambda key=key: _clicked(reference(), number, key),
             )
     red = "; red, unlike the start" if scan.changes else ""
     st.caption(
@@ -127,11 +131,18 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
             st.button(
                 f"{STRIP_SECONDS:g} s {label}",
                 on_click=_go_to,
-                args=(scan, number, at + step),
+                args=(scan.recording.duration, number, at + step),
                 icon=f":material/arrow_{icon}:",
                 key=label,
             )
-        st.text_input("Go to", placeholder="0:12:30", key=TYPED, on_change=_typed, args=(scan, number), width=120)
+        st.text_input(
+            "Go to",
+            placeholder="0:12:30",
+            key=TYPED,
+            on_change=_typed,
+            args=(scan.recording.duration, number),
+            width=120,
+        )
     if (problem := st.session_state.pop(f"{TYPED} error", None)) is not None:
         st.error(escape_markdown(problem), icon=":material/error:")
     _show_strip(scan, at, scale, "time")
@@ -147,42 +158,43 @@ def _place(scan: Scan, number: int) -> Place:
     return place
 
 
-def _go_to(scan: Scan, number: int, seconds: float) -> None:
-    """Show the strip at a time: all of it within the recording."""
-    half = min(STRIP_SECONDS, scan.recording.duration) / 2
-    _move(scan, number, min(max(seconds, half), scan.recording.duration - half))
+def _go_to(duration: float, number: int, seconds: float) -> None:
+    """Show the strip at a time: all of it within the recording of this duration."""
+    half = min(STRIP_SECONDS, duration) / 2
+    _move(number, min(max(seconds, half), duration - half))
 
 
-def _move(scan: Scan, number: int, seconds: float) -> None:
-    st.session_state[PLACE] = Place(number, seconds, _place(scan, number).moves + 1)
+def _move(number: int, seconds: float) -> None:
+    last = st.session_state.get(PLACE)
+    st.session_state[PLACE] = Place(number, seconds, 1 if last is None else last.moves + 1)
 
 
-def _clicked(scan: Scan, number: int, key: str) -> None:
+def _clicked(scan: Scan | None, number: int, key: str) -> None:
     """Show the first alarm of the interval that was clicked on or, if it has none, its start."""
     chosen = st.session_state[key]["selection"].get(SELECTED)
-    if not chosen:  # it was deselected
+    if scan is None or not chosen:  # it is another recording's, or was deselected
         return
     start = float(chosen[0]["start"])
     seconds = scan.alarms["seconds"].to_numpy()
     inside = seconds[(seconds >= start) & (seconds < start + interval_seconds(scan.recording.duration))]
     if len(inside):
-        _move(scan, number, float(inside[0]))
+        _move(number, float(inside[0]))
     else:
-        _go_to(scan, number, start + STRIP_SECONDS / 2)
+        _go_to(scan.recording.duration, number, start + STRIP_SECONDS / 2)
 
 
-def _typed(scan: Scan, number: int) -> None:
+def _typed(duration: float, number: int) -> None:
     """Show the strip at the time that was entered."""
     if not (text := st.session_state[TYPED].strip()):
         return
     try:
         at = parse_time(text)
-        if at > scan.recording.duration:
-            raise InputError(f"the recording ends at {format_time(scan.recording.duration)}")
+        if at > duration:
+            raise InputError(f"the recording ends at {format_time(duration)}")
     except InputError as error:
         st.session_state[f"{TYPED} error"] = str(error)
     else:
-        _go_to(scan, number, at)
+        _go_to(duration, number, at)
 
 
 def _show_strip(scan: Scan, at: float, scale: Scale, key: str) -> None:

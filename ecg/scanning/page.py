@@ -98,7 +98,7 @@ def hourly(scan: Scan) -> pd.DataFrame:
 
 def telling(scan: Scan) -> list[float]:
     """Times of the most telling alarms: kind by kind, the clearest first, and spread over the recording."""
-    alarms, kinds = scan.alarms, scan.kinds[~scan.kinds["set_aside"]]
+    alarms, kinds = scan.alarms, scan.kinds[~scan.kinds["set_aside"].astype(bool)]
     kinds = kinds.sort_values("height", ascending=False, kind="stable")["kind"].tolist()
     if not kinds:
         return []
