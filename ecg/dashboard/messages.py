@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-_LINKS = re.compile(r"(?i)\bwww(?=\.)|\b(?:https?|ftp)(?=:)|(?=@)")  # what becomes a link by itself, escaped or not
+_LINKS = re.compile(r"(?i)www(?=\.)|\b(?:https?|ftp)(?=:)|(?=@)")  # what becomes a link by itself, escaped or not
 _WORD_JOINER = "\u2060"  # which shows nothing
 _MARKUP = re.compile(r"(`[^`]*`)|([\\*_\[\]$~<>#|!:&`])")
 
