@@ -46,6 +46,7 @@ class Place:
     moves: int = 0
 
 
+@st.fragment  # what is chosen in it draws it alone: Streamlit copies uploaded files whenever it draws the page
 def show(scan: Scan, number: int) -> None:
     """The parts of the report.
 

@@ -235,7 +235,8 @@ def test_a_session_keeps_one_scan(opened: Open, toy: np.ndarray) -> None:
 def test_if_a_package_that_reads_recordings_is_missing_the_extra_is_named(
     missing: str, opened: Open, toy: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("ecg.scanning.", "ecg.recordings."))]:
+    imported = [name for name in sys.modules if name.startswith(("ecg.scanning.", "ecg.recordings."))]
+    for name in sorted(imported, reverse=True):  # a module before its package
         forget(monkeypatch, name)
     monkeypatch.setitem(sys.modules, missing, None)
     app = recording_of(opened, ("mine.csv", as_table(toy[:21_600])))
