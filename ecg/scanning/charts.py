@@ -126,8 +126,8 @@ def _shading(scan: Scan, unit: int) -> alt.Chart:
     changes = scan.episodes[scan.episodes["type"] == CHANGE]
     rows += [(c.start / unit, c.stop / unit, "unlike the start", ALARMING) for c in changes.itertuples()]
     frame = pd.DataFrame(rows, columns=["time", "after", "shaded", "colour"])
-    # The stroke shows a segment that is narrower than a pixel.
-    mark = alt.Chart(frame).mark_rect(aria=False, opacity=0.25, strokeWidth=0.5)
+    # The stroke shows a segment that is narrower than a pixel. Vega-Lite would give the `opacity` to the legend, too.
+    mark = alt.Chart(frame).mark_rect(aria=False, fillOpacity=0.25, strokeOpacity=0.25, strokeWidth=0.5)
     return mark.encode(
         color=alt.Color("colour:N", scale=None), stroke=alt.Stroke("colour:N", scale=None), tooltip=["shaded:N"]
     )

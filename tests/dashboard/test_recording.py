@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecg.dashboard import learning, recording, scanned
@@ -197,6 +198,30 @@ def test_no_temporary_file_of_an_uploaded_recording_remains(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     assert recording_of(opened, ("mine.csv", as_table(toy[:21_600]))).metric
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_progress_is_shown_until_the_scan_is_done(
+    opened: Open, toy: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[float, str] | str] = []
+
+    class Bar:
+        def progress(self, share: float, text: str) -> None:
+            shown.append((share, text))
+
+        def empty(self) -> None:
+            shown.append("done")
+
+    def progress(share: float, text: str) -> Bar:
+        shown.append((share, text))
+        return Bar()
+
+    monkeypatch.setattr(st, "progress", progress)
+    recording_of(opened, ("*mine*.csv", as_table(np.tile(toy, 3))))
+    *shares, last = shown
+    assert last == "done"
+    assert {text for _, text in shares} == {r"Scanning \*mine\*.csv"}
+    assert [share for share, _ in shares] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-3)
 
 
 class InParts(io.BytesIO):
