@@ -1,6 +1,7 @@
 """One beat: the verdict on it, and where its score comes from."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -8,13 +9,17 @@ from ecg.dashboard.charts import Segments, beat_charts
 from ecg.detector.explanation import Explanation, Region
 
 LISTED = 5  # regions, those with the largest shares
-OUTCOMES = {
-    (True, True): "Correct alarm",
-    (True, False): "False alarm",
-    (False, True): "Miss",
-    (False, False): "Correctly no alarm",
-    (True, None): "Alarm",
-    (False, None): "No alarm",
+_CORRECT, _WRONG, _ALARM, _NONE = (f":material/{name}:" for name in ("check", "close", "warning", "remove"))
+Colour = Literal["red", "blue"]
+OUTCOMES: dict[
+    tuple[bool, bool | None], tuple[str, str, Colour]
+] = {  # by whether there is an alarm, and whether the beat is anomalous: words, icon and colour
+    (True, True): ("Correct alarm", _CORRECT, "red"),
+    (True, False): ("False alarm", _WRONG, "red"),
+    (False, True): ("Miss", _WRONG, "red"),
+    (False, False): ("Correctly no alarm", _CORRECT, "blue"),
+    (True, None): ("Alarm", _ALARM, "red"),
+    (False, None): ("No alarm", _NONE, "blue"),
 }
 
 
@@ -30,8 +35,8 @@ def show_beat(explanation: Explanation, title: str, alarm: bool, anomalous: bool
         st.altair_chart(below, alt=f"{title}: the error at each sample.")
     with verdict:
         st.markdown(f"**{title}**")
-        icon = ":material/warning:" if alarm else ":material/check:"
-        st.badge(OUTCOMES[alarm, anomalous], icon=icon, color="red" if alarm else "blue")
+        outcome, icon, colour = OUTCOMES[alarm, anomalous]
+        st.badge(outcome, icon=icon, color=colour)
         with st.container(horizontal=True):
             st.metric("Score", f"{explanation.score:.4f}", width=100)
             if explanation.p_value is not None:

@@ -24,6 +24,14 @@ ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 ALL_CLASSES = "All classes"
 
 
+def verdicts_on(scored: ScoredBeats) -> list[str]:
+    """The verdicts that beats may have: unlabelled ones, neither false alarms nor misses."""
+    impossible = {
+        name for name, labelled in (("False alarms", scored.normal), ("Misses", scored.anomalous)) if not labelled.any()
+    }
+    return [verdict for verdict in VERDICTS if verdict not in impossible]
+
+
 def select_beats(scored: ScoredBeats, alarms: np.ndarray, label: int | None, verdict: str, order: str) -> np.ndarray:
     """The test beats of a class and a verdict, sorted: int ndarray of their positions in the file, from 0.
 
@@ -73,6 +81,8 @@ def _filters(scored: ScoredBeats, class_name: Callable[[int], str]) -> tuple[int
     """The chosen class (None for all), verdict and order."""
     labels, sizes = np.unique(scored.beats.classes, return_counts=True)
     counts = dict(zip(labels.tolist(), sizes.tolist(), strict=True))
+    if st.session_state.get("verdict") not in (None, *verdicts_on(scored)):  # chosen before the beats were replaced
+        del st.session_state["verdict"]
     first, second, third = st.columns([1, 2, 1], gap="medium")
     label = first.selectbox(
         "Class",
@@ -82,7 +92,7 @@ def _filters(scored: ScoredBeats, class_name: Callable[[int], str]) -> tuple[int
         persist_state="session",
     )
     verdict = second.segmented_control(
-        "Verdict", list(VERDICTS), default="All", required=True, wrap=True, key="verdict", persist_state="session"
+        "Verdict", verdicts_on(scored), default="All", required=True, wrap=True, key="verdict", persist_state="session"
     )
     order = third.selectbox("Order", list(ORDERS), key="order", persist_state="session")
     return label if label in counts else None, verdict or "All", order

@@ -4,6 +4,8 @@ import re
 
 import streamlit as st
 
+_LINKS = re.compile(r"(?i)www(?=\.)|\b(?:https?|ftp)(?=:)|(?=@)")  # what becomes a link by itself, escaped or not
+_WORD_JOINER = "\u2060"  # which shows nothing
 _MARKUP = re.compile(r"(`[^`]*`)|([\\*_\[\]$~<>#|!:&`])")
 
 
@@ -17,4 +19,5 @@ def escape_markdown(text: str) -> str:
 
     Streamlit has no function for this. A name in an uploaded file should not become a link or an image.
     """
-    return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", text)
+    unlinked = _LINKS.sub(lambda match: match[0] + _WORD_JOINER, text)
+    return _MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", unlinked)

@@ -36,13 +36,18 @@ def show() -> None:
             show_error(error, "The model cannot be loaded")
             return
         alpha = threshold.chosen_alpha(detector.calibration)
-        st.caption(f"{DISCLAIMER} {threshold.rule(detector.calibration, alpha)}")
         _show_views(detector, folder, path, alpha)
 
 
 def _show_views(detector: Detector, folder: Path, path: Path, alpha: float | None) -> None:
     """Only the open view is computed."""
+    caption = st.empty()
+    st.html(
+        "<style>.st-key-view [role=tablist] { flex-wrap: wrap; row-gap: 0; }</style>"
+    )  # else a phone hides the last
     beats_tab, threshold_tab, upload_tab, recording_tab, card_tab = st.tabs(VIEWS, key="view", bind="query-params")
+    by_alpha = beats_tab.open or threshold_tab.open or upload_tab.open  # a recording is judged by a setting of its own
+    caption.caption(f"{DISCLAIMER} {threshold.rule(detector.calibration, alpha)}" if by_alpha else DISCLAIMER)
     fit = loading.beats_of_length(path.with_name(loading.FIT), detector.length)
     normal = None if fit is None else fit.samples
     with beats_tab:
@@ -55,7 +60,7 @@ def _show_views(detector: Detector, folder: Path, path: Path, alpha: float | Non
         test = loading.beats_of_length(path, detector.length)
         upload.show(detector, alpha, test, normal, is_open=bool(upload_tab.open))
     with recording_tab:
-        recording.show(detector, alpha, is_open=bool(recording_tab.open))
+        recording.show(detector, is_open=bool(recording_tab.open))
     with card_tab:
         if card_tab.open:
             _show_card(folder)

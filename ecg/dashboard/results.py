@@ -15,17 +15,20 @@ FOUR_DECIMALS = st.column_config.NumberColumn(format="%.4f")
 _Result = TypeVar("_Result")
 
 
-def computed_once(key: str, inputs: object, compute: Callable[[], _Result], error_title: str) -> _Result | None:
+def computed_once(
+    key: str, inputs: object, compute: Callable[[], _Result], title: Callable[[Exception], str]
+) -> _Result | None:
     """The result for these inputs, kept in the session under a key; None after an error, which is shown.
 
-    Not by `st.cache_resource`, which would show the progress bar again each time that the page is drawn.
+    `title` is that of an error. Not by `st.cache_resource`, which would show the progress bar again each time that the
+    page is drawn.
     """
     if st.session_state.get(key, (None, None))[0] != inputs:
         st.session_state.pop(key, None)
         try:
             st.session_state[key] = (inputs, compute())
         except (InputError, OSError) as error:
-            show_error(error, error_title)
+            show_error(error, title(error))
             return None
     result: _Result = st.session_state[key][1]
     return result

@@ -67,7 +67,7 @@ def show(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, alpha: Alp
     possible = alphas(detector.calibration)
     if len(possible) > 1:
         st.select_slider(
-            "Alpha: the accepted false-alarm rate among normal beats",
+            "Alpha: the accepted share of normal beats that raise an alarm",
             possible,
             value=alpha,
             format_func=lambda value: "as calibrated" if value is None else f"{value:.3g}",
@@ -159,7 +159,7 @@ def _show_beats(detector: Detector, scored: ScoredBeats, alarms: np.ndarray, ver
     index = select_beats(scored, alarms, None, verdict, order)
     st.subheader(f"{verdict}: {len(index):,}", anchor=False)
     if not len(index):
-        st.info("None at this alpha.", icon=":material/check:")
+        st.info("None at this alpha.", icon=":material/info:")
         return
     first, verdicts = index[:SMALL], scored.verdicts.where(index)
     beats = scored.beats.samples[first]

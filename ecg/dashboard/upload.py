@@ -89,6 +89,7 @@ def show(
     )
     if not is_open:
         return
+    messages = st.container()  # next to the upload, where they are seen without scrolling
     st.caption("The beats stay in this session's memory. They are neither stored nor logged.")
     if uploaded is None:
         st.session_state.pop(RESULT, None)
@@ -100,18 +101,19 @@ def show(
         file, icon = example(detector, test), ":material/download:"
         st.download_button("Example file", file, "beats.csv", "text/csv", on_click="ignore", icon=icon)
         return
-    with st.spinner(f"Scoring {escape_markdown(uploaded.name)}"):
+    with messages, st.spinner(f"Scoring {escape_markdown(uploaded.name)}"):
         scored = computed_once(
             RESULT,
             (uploaded.file_id, detector, alpha),
             lambda: score(detector, uploaded, uploaded.name, alpha),
-            "The beats in this file cannot be scored",
+            lambda _: "The beats in this file cannot be scored",
         )
     if scored is None:
         return
     beats, alarms = scored.tally.beats, scored.tally.alarms
     if not beats:
-        st.info(f"It has no beat of {detector.length} samples.", title="The file is empty", icon=":material/info:")
+        text = f"It has no beat of {detector.length} samples."
+        messages.info(text, title="The file is empty", icon=":material/info:")
         return
     heading = f"**{beats:,}** beats, **{alarms:,}** alarms ({alarms / beats:.1%})"
     download = (f"{Path(uploaded.name).stem}_verdicts.csv", scored.verdicts)

@@ -10,6 +10,7 @@ episodes   alarms that belong together, and stretches of change and of noise
 findings   what was found, and what speaks against it, in sentences
 report     a scan as files
 page       a scan as one HTML page, by report.html
+parts      parts of the report as markup, by parts.html, which the dashboard shows, too
 charts     heart rate and alarms over time, by Vega-Lite
 drawing    strips and mean beats on the paper of an ECG
 display    how times are shown

@@ -46,11 +46,15 @@ def interval_words(seconds: int) -> str:
     return f"{seconds // 60} minutes" if seconds > 60 else f"{seconds} seconds"
 
 
-def timeline(scan: Scan) -> tuple[Layers, Layers]:
+def timeline(scan: Scan, marked: float | None = None) -> tuple[Layers, Layers]:
     """The heart rate, and the alarms by kind, of each interval: two charts with the same x axis.
 
     Unusable signal and stretches that are unlike the start are shaded. Each datum of an interval has `start`, its
-    seconds from the start of the recording.
+    seconds from the start of the recording. The last layer of each chart is that of the intervals.
+
+    Parameters
+    ----------
+    marked : seconds from the start, of a line in both charts; None for no line
     """
     duration, seconds = scan.recording.duration, interval_seconds(scan.recording.duration)
     unit, name = time_unit(duration)
@@ -82,16 +86,16 @@ def timeline(scan: Scan) -> tuple[Layers, Layers]:
     count = alt.Y("low:Q", title=f"alarms per {interval_words(seconds)}", axis=axis)
     bars = _in_unit(_alarms_by_kind(scan, seconds), seconds, unit).mark_rect(aria=False, clip=True)
     bars = bars.encode(x, count, x2="after:Q", y2="high:Q", color=kind)
-    shading, (upper, lower) = _shading(scan, unit), HEIGHTS
-    return (
-        alt.layer(
-            shading.encode(hidden, x2="after:Q"),
-            line,
-            pointer.encode(hidden, x2="after:Q", tooltip=shown),
-            height=upper,
-        ),
-        alt.layer(shading.encode(x, x2="after:Q"), bars, pointer.encode(x, x2="after:Q", tooltip=shown), height=lower),
-    )
+    shading, pointer = _shading(scan, unit), pointer.encode(x2="after:Q", tooltip=shown)
+    mark = alt.Chart(pd.DataFrame({"time": [] if marked is None else [marked / unit]}))
+    mark = mark.mark_rule(aria=False, color=GREY, strokeWidth=2)
+
+    def panel(drawn: alt.Chart, x: alt.X, height: int) -> Layers:
+        marks = [] if marked is None else [mark.encode(x)]
+        return alt.layer(shading.encode(x, x2="after:Q"), drawn, *marks, pointer.encode(x), height=height)
+
+    upper, lower = HEIGHTS
+    return panel(line, hidden, upper), panel(bars, x, lower)
 
 
 def _in_unit(intervals: pd.DataFrame, seconds: int, unit: int) -> alt.Chart:
@@ -124,8 +128,8 @@ def _shading(scan: Scan, unit: int) -> alt.Chart:
     changes = scan.episodes[scan.episodes["type"] == CHANGE]
     rows += [(c.start / unit, c.stop / unit, "unlike the start", ALARMING) for c in changes.itertuples()]
     frame = pd.DataFrame(rows, columns=["time", "after", "shaded", "colour"])
-    # The stroke shows a segment that is narrower than a pixel.
-    mark = alt.Chart(frame).mark_rect(aria=False, opacity=0.25, strokeWidth=0.5)
+    # The stroke shows a segment that is narrower than a pixel. Vega-Lite would give the `opacity` to the legend, too.
+    mark = alt.Chart(frame).mark_rect(aria=False, fillOpacity=0.25, strokeOpacity=0.25, strokeWidth=0.5)
     return mark.encode(
         color=alt.Color("colour:N", scale=None), stroke=alt.Stroke("colour:N", scale=None), tooltip=["shaded:N"]
     )

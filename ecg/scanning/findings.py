@@ -62,6 +62,16 @@ def _changed(scan: Scan) -> str:
     return f" For {minutes:.0f} minutes, from {changes.iloc[0]['time']}, the heart beats unlike at the start."
 
 
+def comparison(scan: Scan) -> str:
+    """How many alarms there are if verdicts follow slow change, and if nothing does."""
+    alarms, from_start = (int(scan.beats[name].sum()) for name in ("anomalous", "anomalous_from_start"))
+    how = "follow slow change" if scan.adaptive else "compare with the recording's start"
+    return (
+        f"{alarms:,} alarms when verdicts {how}; {from_start:,} when nothing follows slow change since the start. A "
+        "large difference means that the heart, or the electrode, has changed."
+    )
+
+
 def doubts(scan: Scan) -> list[str]:
     """What speaks against the result, beside the scan's warnings: a sentence each."""
     told, beats, alarms = list[str](), len(scan.beats), int(scan.beats["anomalous"].sum())

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import altair as alt
-import jinja2
 import numpy as np
 import pandas as pd
 import vl_convert
@@ -15,9 +14,10 @@ from ecg.scanning.charts import colours, interval_seconds, interval_words, timel
 from ecg.scanning.display import format_duration, format_time
 from ecg.scanning.drawing import BEFORE_SECONDS, MM_PER_SECOND, TENTHS, Drawing, Scale
 from ecg.scanning.episodes import SINGLE, TYPES
-from ecg.scanning.findings import doubts, finding
+from ecg.scanning.findings import comparison, doubts, finding
 from ecg.scanning.kinds import NOISE
-from ecg.scanning.records import Scan, Strip
+from ecg.scanning.parts import environment
+from ecg.scanning.records import Scan
 
 TELLING_STRIPS = 12  # that are shown open, of the most telling alarms
 LISTED_EPISODES = 200  # that are listed, each with its strip; the others are in episodes.csv
@@ -25,6 +25,7 @@ LISTED_FIRST = 120  # of these, of the most telling types; the others are spread
 HOUR = 3600
 TEMPLATE = "report.html"
 MARGIN = 4.0  # seconds, within which two alarms are on the same strip
+NEAR = 0.01  # seconds between a time and the alarm that it is the time of
 
 
 @dataclass(frozen=True)
@@ -38,38 +39,33 @@ class ShownStrip:
 
 def page(scan: Scan) -> str:
     """The page, as HTML; equal scans give equal pages."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ecg.scanning", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     scale = Scale.of(scan)
-    hours = hourly(scan)
-    return environment.get_template(TEMPLATE).render(
-        scan=scan,
-        recording=scan.recording,
-        finding=finding(scan),
-        figures=list(figures(scan)),
-        doubts=doubts(scan),
-        scale=scale.text,
-        middle=round(BEFORE_SECONDS * MM_PER_SECOND * TENTHS),
-        colours=colours(scan),
-        kinds=[_kind(scan, row, scale) for row in scan.kinds.to_dict("records")],
-        strips=[_shown(scan, at, scale) for at in telling(scan)],
-        episodes=[
-            row | {"drawing": _drawing(scan, (row["start"] + row["stop"]) / 2, row["start"], scale)}
-            for row in listed(scan.episodes).to_dict("records")
-        ],
-        types=[label for label in TYPES if label in set(scan.episodes["type"])],
-        hours=hours.to_dict("records"),
-        hour=format_duration(HOUR),
-        interval=interval_words(interval_seconds(scan.recording.duration)),
-        chart=_specification(scan),
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
-        format_time=format_time,
-        format_duration=format_duration,
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            scan=scan,
+            recording=scan.recording,
+            finding=finding(scan),
+            figures=list(figures(scan)),
+            doubts=doubts(scan),
+            scale=scale.text,
+            middle=round(BEFORE_SECONDS * MM_PER_SECOND * TENTHS),
+            colours=colours(scan),
+            kinds=[_kind(scan, row, scale) for row in scan.kinds.to_dict("records")],
+            strips=[shown_strip(scan, at, scale) for at in telling(scan)],
+            episodes=[
+                row | {"drawing": Drawing.of_strip(scan.strip(strip_time(row["start"], row["stop"])), scale)}
+                for row in listed(scan.episodes).to_dict("records")
+            ],
+            types=[label for label in TYPES if label in set(scan.episodes["type"])],
+            hours=hourly(scan).to_dict("records"),
+            comparison=comparison(scan),
+            hour=format_duration(HOUR),
+            interval=interval_words(interval_seconds(scan.recording.duration)),
+            chart=_specification(scan),
+            vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+        )
     )
 
 
@@ -102,7 +98,7 @@ def hourly(scan: Scan) -> pd.DataFrame:
 
 def telling(scan: Scan) -> list[float]:
     """Times of the most telling alarms: kind by kind, the clearest first, and spread over the recording."""
-    alarms, kinds = scan.alarms, scan.kinds[~scan.kinds["set_aside"]]
+    alarms, kinds = scan.alarms, scan.kinds[~scan.kinds["set_aside"].astype(bool)]
     kinds = kinds.sort_values("height", ascending=False, kind="stable")["kind"].tolist()
     if not kinds:
         return []
@@ -137,20 +133,21 @@ def _kind(scan: Scan, row: dict[str, object], scale: Scale) -> dict[str, object]
     """A row of the table of kinds with its drawings."""
     shape = scan.shapes.get(str(row["kind"]))
     beats = None if shape is None else Drawing.of_beats((shape.normal, shape.mean), scale)
-    return row | {"beats": beats, "strip": _shown(scan, float(str(row["example"])), scale)}
+    return row | {"beats": beats, "strip": shown_strip(scan, float(str(row["example"])), scale)}
 
 
-def _shown(scan: Scan, at: float, scale: Scale) -> ShownStrip:
-    """The strip around an alarm."""
-    beats = scan.beats
-    beat = beats.iloc[int(np.argmin(np.abs(beats["seconds"].to_numpy() - at)))]
-    return ShownStrip(f"{format_time(at)}: {beat['why']}", str(beat["kind"]), Drawing.of_strip(scan.strip(at), scale))
+def shown_strip(scan: Scan, at: float, scale: Scale) -> ShownStrip:
+    """The strip around a time, named for the alarm there; around any other time, by the time alone."""
+    near = scan.beats.iloc[int(np.argmin(np.abs(scan.beats["seconds"].to_numpy() - at)))]
+    is_alarm = bool(near["anomalous"]) and abs(near["seconds"] - at) <= NEAR
+    title = f"{format_time(at)}: {near['why']}" if is_alarm else format_time(at)
+    return ShownStrip(title, str(near["kind"]) if is_alarm else "", Drawing.of_strip(scan.strip(at), scale))
 
 
-def _drawing(scan: Scan, middle: float, start: float, scale: Scale) -> Drawing:
-    """The strip of an episode: around its middle, or from its start on if it is longer than a strip."""
-    strip: Strip = scan.strip(middle if middle - start < MARGIN else start + MARGIN)
-    return Drawing.of_strip(strip, scale)
+def strip_time(start: float, stop: float) -> float:
+    """The middle of the strip of an episode: the episode's own or, if it is longer than a strip, near its start."""
+    middle = (start + stop) / 2
+    return middle if middle - start < MARGIN else start + MARGIN
 
 
 def _specification(scan: Scan) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import NumberInput
 
 from ecg.dashboard import threshold
-from ecg.dashboard.beat import list_regions
+from ecg.dashboard.beat import OUTCOMES, list_regions
 from ecg.dashboard.browse import ALL_CLASSES
 from ecg.data import beats
 from ecg.data.beats import Beats
@@ -143,6 +144,43 @@ def test_of_unlabelled_beats_only_the_alarms_are_shown(
     assert not {"Recall", "Precision", "F1"} & set(numbers)
     assert "there is no recall and no ROC curve" in messages(app)
     assert [heading.value for heading in app.subheader] == [f"Alarms: {alarms.sum():,}"]
+    assert not [text for text in app.markdown if text.value.startswith("| | alarm")]
+    app = switched(app, "Beats")
+    verdicts = app.segmented_control(key="verdict").options
+    assert verdicts == ["All", "Alarms", *(["False alarms"] if normal_known else []), "No alarm"]
+
+
+def test_a_verdict_that_new_beats_cannot_have_gives_way_to_all(
+    opened: Open, data: Path, test: Beats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened("Beats")
+    drawn(app.segmented_control(key="verdict").set_value("Misses").run())
+    unlabelled(monkeypatch, data, test, np.ones(len(test), bool))
+    st.cache_resource.clear()  # the model is loaded anew
+    assert "4,500 of 4,500 test beats" in [caption.value for caption in drawn(app.run()).caption]
+    assert app.segmented_control(key="verdict").value == "All"
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_only_a_correct_verdict_has_a_check_mark(outcome: tuple[bool, bool | None]) -> None:
+    alarm, anomalous = outcome
+    words, icon, _ = OUTCOMES[outcome]
+    assert (icon == ":material/check:") == (alarm == anomalous) == ("orrect" in words)
+
+
+def test_a_miss_is_shown_without_a_check_mark(opened: Open) -> None:
+    app = opened("Beats")
+    app.selectbox(key="order").set_value("Lowest score first")
+    drawn(app.segmented_control(key="verdict").set_value("Misses").run())
+    (badge,) = [text.value for text in app.markdown if "badge[" in text.value]
+    assert badge == ":red-badge[:material/close: Miss]"
+
+
+def test_no_misses_and_no_alarms_have_no_check_mark(opened: Open, detector: Detector) -> None:
+    app = opened("Threshold")
+    for alpha in (threshold.alphas(detector.calibration)[0], 0.5):
+        drawn(app.select_slider(key="alpha").set_value(alpha).run())
+        assert ":material/check" not in str(app.main)
 
 
 def test_an_unlabelled_beat_is_neither_a_false_alarm_nor_a_miss(

@@ -1,5 +1,6 @@
 """The dashboard in a real browser. ECG_SCREENSHOTS names a folder to keep a picture of each state in."""
 
+import base64
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +23,7 @@ CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("there is no chromium", allow_module_level=True)
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, expect, sync_playwright  # noqa: E402
 
 from benchmarks.service import free_port  # noqa: E402
 from ecg.dashboard.threshold import SMALL, alphas  # noqa: E402
@@ -30,12 +32,15 @@ from ecg.detector.detector import Detector  # noqa: E402
 from ecg.detector.model import MODEL  # noqa: E402
 from ecg.evaluation.metrics import ConfusionMatrix  # noqa: E402
 from ecg.params import Params  # noqa: E402
-from ecg.scanning.scan import STRIPS  # noqa: E402
+from ecg.scanning.parts import part  # noqa: E402
+from ecg.scanning.scan import scan  # noqa: E402
 from tests.conftest import ROOT, prepare, ship  # noqa: E402
 from tests.dashboard.conftest import as_csv, as_table  # noqa: E402
 
 VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, LAPTOP, PHONE = (1280, 900), (1280, 800), (390, 844)
+TIME = re.compile(r"around 0:(\d\d):(\d\d\.\d)")
+FIRST_ROW = {"x": 15, "y": 54}  # pixels, of the box that selects it in a table
 PATIENCE = 20_000  # milliseconds: the first page waits for Streamlit's imports
 
 
@@ -259,26 +264,156 @@ def test_the_verdicts_on_uploaded_beats_can_be_downloaded(
     np.testing.assert_array_equal(table["anomalous"], verdicts.anomalous)
 
 
-def test_an_uploaded_recording_has_a_timeline_and_its_alarms_can_be_downloaded(
-    visit: Visit, keep: Callable, toy: np.ndarray
-) -> None:
+def strip(page: Page, name: str = "time") -> Locator:
+    """The strip below the charts or a table."""
+    return page.locator(f".st-key-lead-{name} img")
+
+
+def scanned(page: Page, name: str, content: bytes) -> None:
+    """Upload a recording, and wait for all of its report."""
+    upload(page, name, content)
+    expect(page.get_by_role("heading", name="How the model was made")).to_be_visible()
+    settled(page)
+    charts(page, 2)
+
+
+def download(page: Page, button: str) -> Download:
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name=button).click()
+    return downloading.value
+
+
+def test_a_click_on_an_interval_of_the_charts_shows_its_strip(visit: Visit, keep: Callable, toy: np.ndarray) -> None:
     page = visit("Your recording")
     expect(page.get_by_text("No recording yet")).to_be_visible()
     keep(page, "no-recording-yet")
-    upload(page, "mine.csv", as_table(toy))
-    expect(page.get_by_text("Alarms per hour")).to_be_visible()
-    charts(page, 3 + STRIPS)
-    for word in ("heart rate", "alarms/min", "score", "minutes from the start", "no alarm", "alarm"):
+    scanned(page, "mine.csv", as_table(toy))
+    for word in ("heart rate", "alarms per 5 seconds", "minutes from the start", "kind of alarm", "A"):
         expect(page.get_by_test_id("stVegaLiteChart").get_by_text(word, exact=True).first).to_be_visible()
-    settled(page)
     keep(page, "recording")
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download alarms").click()
-    assert downloading.value.suggested_filename == "mine_alarms.csv"
-    table = pd.read_csv(downloading.value.path())
-    alarms = page.get_by_test_id("stMetric").filter(has_text="Alarms").first
-    expect(alarms).to_contain_text(f"{len(table):,}")
+    for chart, share in ((0, 0.5), (1, 0.9), (1, 0.5)):
+        canvas = page.get_by_test_id("stVegaLiteChart").nth(chart)
+        box, before = canvas.bounding_box(), strip(page).get_attribute("alt")
+        canvas.click(position={"x": box["width"] * share, "y": box["height"] * 0.5})
+        expect(strip(page)).not_to_have_attribute("alt", before)
+        settled(page)
+        at = TIME.search(strip(page).get_attribute("alt"))
+        # The axis of y takes 5% to 10% of the width, and an interval has 5 seconds.
+        assert 60 * int(at[1]) + float(at[2]) == pytest.approx(300 * share, abs=30)
+    page.get_by_label("Go to").fill("0:00:30")
+    page.keyboard.press("Enter")
+    expect(strip(page)).to_have_attribute("alt", re.compile("around 0:00:30.0"))
+    settled(page)
+    page.get_by_role("button", name="10 s later").click()
+    expect(strip(page)).to_have_attribute("alt", re.compile("around 0:00:40.0"))
+    settled(page)
+    # The interval that was clicked on last can be clicked on again.
+    canvas.click(position={"x": box["width"] * share, "y": box["height"] * 0.5})
+    expect(strip(page)).to_have_attribute("alt", re.compile(re.escape(at[0])))
+
+
+def test_a_selected_episode_and_alarm_show_their_strips(visit: Visit, keep: Callable, toy: np.ndarray) -> None:
+    page = visit("Your recording")
+    scanned(page, "mine.csv", as_table(toy))
+    expect(strip(page, "episode")).to_have_count(0)
+    page.get_by_text("couplet", exact=True).first.click()
+    expect(page.get_by_text("7 episodes")).to_be_visible()
+    settled(page)
+    tables = page.get_by_test_id("stDataFrame")
+    tables.nth(0).click(position=FIRST_ROW)
+    expect(strip(page, "episode")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"2 alarms of episode \d+"))).to_be_visible()
+    settled(page)
+    tables.nth(1).click(position=FIRST_ROW)
+    expect(strip(page, "alarm")).to_be_visible()
+    settled(page)
+    keep(page, "episode")
+
+
+def test_the_report_and_tables_of_a_recording_can_be_downloaded(visit: Visit, toy: np.ndarray) -> None:
+    page = visit("Your recording")
+    scanned(page, "my *ECG*.csv", as_table(toy))
+    report = download(page, "Download report")
+    assert report.suggested_filename == "my_ECG_report.html"
+    text = report.path().read_text()
+    found = page.get_by_test_id("stMetric").filter(has_text="Alarms").first.inner_text().split()[-1]
+    assert f"{found} of " in text
+    assert "<title>my *ECG*, lead II" in text
+    alarms, episodes = (download(page, f"Download {name}") for name in ("alarms", "episodes"))
+    assert alarms.suggested_filename == "my_ECG_alarms.csv"
+    table = pd.read_csv(alarms.path())
+    assert len(table) == int(found)
     assert table["anomalous"].all()
+    assert pd.read_csv(episodes.path())["alarms"].sum() == int(found)
+
+
+def test_a_recording_is_learnt_and_what_was_learnt_is_downloaded_and_forgotten(
+    visit: Visit, keep: Callable, toy: np.ndarray, tmp_path: Path
+) -> None:
+    page = visit("Your recording")
+    scanned(page, "mine.csv", as_table(toy))
+    page.get_by_role("button", name="Learn this recording").click()
+    expect(page.get_by_text("Compared with what was learnt")).to_be_visible()
+    settled(page)
+    charts(page, 2)
+    keep(page, "learnt")
+    with zipfile.ZipFile(download(page, "Download what was learnt").path()) as archive:
+        archive.extractall(tmp_path / "patient")
+    (tmp_path / "mine.csv").write_bytes(as_table(toy))
+    expected = scan(str(tmp_path / "mine.csv"), tmp_path / "patient", "II")
+    expect(page.get_by_text(f"Judged by {expected.judged_by}")).to_be_visible()
+    expect(page.get_by_test_id("stMetric").filter(has_text="Alarms").first).to_contain_text(str(len(expected.alarms)))
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_text("Compared with what was learnt")).to_have_count(0)
+    expect(page.get_by_text("Judged by the model of normal hearts, at")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["Your recording", "Your beats"])
+def test_an_upload_that_failed_is_seen_without_scrolling(visit: Visit, keep: Callable, view: str, theme: str) -> None:
+    page = visit(view, LAPTOP, theme)
+    name = "damaged.npy"
+    upload(page, name, b"no numbers")
+    settled(page)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text(name)
+    if view == "Your recording":
+        expect(alert).to_contain_text("This file cannot be read")
+    box = alert.bounding_box()
+    assert box["y"] + box["height"] <= LAPTOP[1]
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    keep(page, f"failed-{view.lower().replace(' ', '-')}-{theme}")
+
+
+@pytest.mark.parametrize("name", ["www.a.com_me@a.com.csv", "[x](http_a.com)_<img src=x>.csv"])
+def test_the_name_of_a_recording_becomes_neither_a_link_nor_markup(visit: Visit, toy: np.ndarray, name: str) -> None:
+    page = visit("Your recording")
+    links, images = page.locator("a").count(), page.locator("img[src=x]")
+    scanned(page, name, as_table(toy[:43_200]))
+    assert page.locator("a").count() == links
+    expect(images).to_have_count(0)
+    shown = page.get_by_role("heading", name="lead II").inner_text().replace("\u2060", "")
+    assert shown == f"{name.removesuffix('.csv')}, lead II"
+
+
+def test_a_tap_reaches_the_model_card_on_a_phone(browser: Browser, dashboard: Dashboard, keep: Callable) -> None:
+    """The last of the tabs is within the width of the page, and nothing has to be scrolled to find it."""
+    context = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(dashboard.address)
+    for view in VIEWS:
+        tab = page.get_by_role("tab", name=view, exact=True)
+        tab.wait_for()
+        box = tab.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE[0]
+        assert box["y"] + box["height"] <= PHONE[1]
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_role("heading", name="Model card: anomalous heartbeats, ECG5000")).to_be_visible()
+    settled(page)
+    keep(page, "phone-tap")
+    context.close()
 
 
 def test_the_example_file_can_be_uploaded_unchanged(visit: Visit) -> None:
@@ -334,21 +469,25 @@ def test_a_phone_needs_no_horizontal_scrolling(
         upload(page, "mine.csv", as_csv(test.samples[:20], ["a name that is not short"] * 20))
         charts(page, 2)
     if view == "Your recording":
-        upload(page, "a_name_that_is_not_short.csv", as_table(toy))
-        charts(page, 3 + STRIPS)
+        scanned(page, "a_name_that_is_not_short.csv", as_table(toy))
     keep(page, f"phone-{view.lower().replace(' ', '-')}")
     page.wait_for_timeout(200)
-    for part in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):
-        assert page.evaluate(f"{part}.scrollWidth") <= PHONE[0] + 1
+    for element in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):
+        assert page.evaluate(f"{element}.scrollWidth") <= PHONE[0] + 1
 
 
-@pytest.mark.parametrize("view", ["Beats", "Threshold"])
-def test_the_page_is_dark_in_a_dark_theme(visit: Visit, keep: Callable, view: str) -> None:
+@pytest.mark.parametrize("view", ["Beats", "Threshold", "Your recording"])
+def test_the_page_is_dark_in_a_dark_theme(visit: Visit, keep: Callable, view: str, toy: np.ndarray) -> None:
     page = visit(view, theme="dark")
-    charts(page, {"Beats": 2, "Threshold": 1 + 2 * SMALL}[view])
+    if view == "Your recording":
+        scanned(page, "mine.csv", as_table(toy))
+        drawing = base64.b64decode(strip(page).get_attribute("src").partition("base64,")[2]).decode()
+        assert part("palette", theme="dark") in drawing
+    else:
+        charts(page, {"Beats": 2, "Threshold": 1 + 2 * SMALL}[view])
     colour = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert max(map(int, re.findall(r"\d+", colour)[:3])) < 64
-    keep(page, f"dark-{view.lower()}")
+    keep(page, f"dark-{view.lower().replace(' ', '-')}")
 
 
 def test_the_model_card_is_shown(visit: Visit, keep: Callable) -> None:

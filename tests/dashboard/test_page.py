@@ -100,5 +100,19 @@ def test_a_new_model_is_loaded_without_a_restart(
 
 
 def test_text_from_a_file_is_not_interpreted_as_markdown() -> None:
-    assert escape_markdown("![x](http://a) is *bad*; `dvc repro`") == (r"\!\[x\](http\://a) is \*bad\*; `dvc repro`")
+    assert escape_markdown("![x](a) is *bad*; `dvc repro`") == (r"\!\[x\](a) is \*bad\*; `dvc repro`")
     assert escape_markdown("a ` alone") == r"a \` alone"
+
+
+@pytest.mark.parametrize("name", ["www.a.com", "https://a.com", "WWW.a.com", "me@a.com", "x_www.a.com"])
+def test_a_name_that_looks_like_an_address_is_no_link(name: str) -> None:
+    """Streamlit makes a link of an address, escaped or not, unless something stands in it."""
+    shown = escape_markdown(name)
+    assert shown.replace("\\", "").replace("\u2060", "") == name
+    assert not re.search(r"(?i)www\.|https?\\?:|\w@", shown)
+
+
+def test_the_setting_of_alpha_is_not_said_to_hold_for_a_recording(opened: Open) -> None:
+    """It is judged by a setting of that view."""
+    assert "p-value" in opened("Your beats").caption[0].value
+    assert "p-value" not in opened("Your recording").caption[0].value
