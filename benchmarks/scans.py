@@ -4,7 +4,7 @@ short      pieces of 20, 30 and 60 seconds, each by itself, without annotations
 learnt     `ecg learn` on the first five minutes, with and without annotations, and a scan of the rest by itself
 joined     a quarter of an hour of a recording, and one of another: is the change for good named?
 single     recordings as they are: in how many is a change for good named?
-in noise   recorded noise added at 6 dB (`--noise RECORD`): the share of false alarms, and of V alarms, that are set aside
+in noise   recorded noise added at 6 dB (`--noise RECORD`): the shares of false and of V alarms that are set aside
 
 Patients that the model was trained on are judged by the members that have not seen them, except where changes are all
 that is looked at.

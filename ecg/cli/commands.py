@@ -274,14 +274,12 @@ def learn(
 
 
 def _seconds(text: str, option: str) -> float:
-    """A time as seconds, MM:SS or H:MM:SS."""
+    from ecg.scanning.display import parse_time
+
     try:
-        parts = [float(part) for part in text.split(":")]
-    except ValueError:
-        parts = []
-    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
-        raise typer.BadParameter("it should be a time such as 300, 5:00 or 1:30:00", param_hint=option)
-    return sum(part * 60**i for i, part in enumerate(reversed(parts)))
+        return parse_time(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def info(

@@ -14,8 +14,9 @@ from ecg.dashboard.messages import escape_markdown
 from ecg.dashboard.results import FOUR_DECIMALS, SHOWN
 from ecg.exceptions import InputError
 from ecg.files import csv_bytes
+from ecg.recordings.reading.lead import duration_text
 from ecg.scanning.charts import colours, interval_seconds, interval_words, timeline
-from ecg.scanning.display import format_duration, format_time, parse_time
+from ecg.scanning.display import format_time, parse_time
 from ecg.scanning.drawing import Drawing, Scale
 from ecg.scanning.episodes import TYPES
 from ecg.scanning.findings import comparison, doubts, finding
@@ -117,7 +118,7 @@ def _show_timeline(scan: Scan, number: int, scale: Scale) -> None:
             key = f"{title} {number} {place.moves}"
             st.altair_chart(
                 chart.properties(height=height),
-                alt=f"{title}, over {format_duration(scan.recording.duration)}.",
+                alt=f"{title}, over {duration_text(scan.recording.duration)}.",
                 key=key,
                 on_select=lambda key=key: _clicked(reference(), number, key),
             )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -107,8 +107,9 @@ def process_lead(
 
 def release(samples: np.ndarray) -> None:
     """Let go of the memory of samples that are mapped from a file: what is needed again is read again."""
-    if isinstance(samples.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        samples.base.madvise(mmap.MADV_DONTNEED)
+    owner: Any = samples.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def unusable_seconds(segments: list[UnusableSegment]) -> dict[UnusableKind, float]:

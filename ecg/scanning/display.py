@@ -35,22 +35,6 @@ def parse_time(text: str) -> float:
     return sum(part * 60**i for i, part in enumerate(reversed(parts)))
 
 
-def format_duration(seconds: float) -> str:
-    """A duration in seconds, minutes or hours, whichever a person would say.
-
-    Examples
-    --------
-    >>> format_duration(30.0), format_duration(1805.6), format_duration(86_400.0)
-    ('30 s', '30:05 min', '24:00 h')
-    """
-    whole = int(seconds)
-    if whole < 60:
-        return f"{seconds:.3g} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole // 60 % 60:02} h"
-
-
 def time_unit(duration: float) -> tuple[int, str]:
     """The unit in which a recording of this duration in seconds is drawn: its length in seconds, and its name.
 

@@ -14,7 +14,6 @@ LEAST_HALF, MOST_HALF = 10.0, 30.0  # millimetres above and below the baseline t
 SPARE = 4.0  # millimetres above and below the signal
 NORMAL_MM = 12.0  # height of the normal beat, if the unit of a lead is not known
 MOST_PEAKS = 1000  # R peaks that its height is the median of
-BEFORE_SECONDS = 0.26  # of a mean beat before its R peak
 
 
 @dataclass(frozen=True)

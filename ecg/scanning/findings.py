@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ecg.recordings.reading.lead import duration_text
 from ecg.recordings.signals import unusable_seconds
-from ecg.scanning.display import format_duration, format_time
+from ecg.scanning.display import format_time
 from ecg.scanning.episodes import BIGEMINY, CHANGE, RUN
 from ecg.scanning.kinds import NOISE, OTHER
 from ecg.scanning.records import Scan
@@ -15,7 +16,7 @@ RUN_TOLD = 5  # beats of the longest run, from which on it is in the finding
 def finding(scan: Scan) -> str:
     """What was found, in one or two sentences."""
     beats, alarms, kinds = len(scan.beats), int(scan.beats["anomalous"].sum()), scan.kinds
-    where = f"{format_duration(scan.recording.duration)} of lead {scan.recording.lead}"
+    where = f"{duration_text(scan.recording.duration)} of lead {scan.recording.lead}"
     if not alarms:
         return f"None of {beats:,} beats in {where} raises an alarm." + _changed(scan)
     share = alarms / beats
@@ -88,7 +89,7 @@ def doubts(scan: Scan) -> list[str]:
         )
     lost = {kind: seconds for kind, seconds in unusable_seconds(scan.unusable).items() if seconds}
     if lost:
-        listed = ", ".join(f"{format_duration(seconds)} {kind}" for kind, seconds in lost.items())
+        listed = ", ".join(f"{duration_text(seconds)} {kind}" for kind, seconds in lost.items())
         told.append(f"Signal that was not judged: {listed}.")
     left_out = scan.left_out
     if left_out.in_unusable_signal or left_out.at_the_ends:

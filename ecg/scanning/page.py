@@ -10,9 +10,10 @@ import pandas as pd
 import vl_convert
 
 from ecg.recordings.cutting import thinned
+from ecg.recordings.reading.lead import duration_text
 from ecg.scanning.charts import colours, interval_seconds, interval_words, timeline
-from ecg.scanning.display import format_duration, format_time
-from ecg.scanning.drawing import BEFORE_SECONDS, MM_PER_SECOND, TENTHS, Drawing, Scale
+from ecg.scanning.display import format_time
+from ecg.scanning.drawing import Drawing, Scale
 from ecg.scanning.episodes import SINGLE, TYPES
 from ecg.scanning.findings import comparison, doubts, finding
 from ecg.scanning.kinds import NOISE
@@ -50,7 +51,6 @@ def page(scan: Scan) -> str:
             figures=list(figures(scan)),
             doubts=doubts(scan),
             scale=scale.text,
-            middle=round(BEFORE_SECONDS * MM_PER_SECOND * TENTHS),
             colours=colours(scan),
             kinds=[_kind(scan, row, scale) for row in scan.kinds.to_dict("records")],
             strips=[shown_strip(scan, at, scale) for at in telling(scan)],
@@ -61,7 +61,6 @@ def page(scan: Scan) -> str:
             types=[label for label in TYPES if label in set(scan.episodes["type"])],
             hours=hourly(scan).to_dict("records"),
             comparison=comparison(scan),
-            hour=format_duration(HOUR),
             interval=interval_words(interval_seconds(scan.recording.duration)),
             chart=_specification(scan),
             vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
@@ -81,7 +80,7 @@ def figures(scan: Scan) -> Iterator[tuple[str, str, str]]:
     else:
         low, median, high = rates
         yield "Heart rate", f"{low:.0f} to {high:.0f}", f"per minute; median {median:.0f}"
-    yield "Usable", f"{scan.usable_share:.0%}", f"of {format_duration(scan.recording.duration)}"
+    yield "Usable", f"{scan.usable_share:.0%}", f"of {duration_text(scan.recording.duration)}"
 
 
 def hourly(scan: Scan) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from typing import Any
 
 import jinja2
 
-from ecg.scanning.display import format_duration, format_time
+from ecg.recordings.reading.lead import duration_text
+from ecg.scanning.display import format_time
 
 
 @cache
@@ -18,7 +19,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"format_time": format_time, "format_duration": format_duration}
+    environment.globals |= {"format_time": format_time, "duration_text": duration_text}
     return environment
 
 

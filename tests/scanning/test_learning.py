@@ -178,14 +178,12 @@ def test_the_recording_that_was_learnt_from_has_a_warning(learnt: Learnt, record
     assert any("of a recording of this name" in warning for warning in scan(record, learnt).warnings)
 
 
-def test_a_heart_that_has_changed_is_unlike_the_learnt_beats_from_there_on(
+def test_a_heart_that_changes_for_good_is_named_beside_the_learnt_beats(
     learnt: Learnt, toy: np.ndarray, mitdb: Path
 ) -> None:
     """The new recording has the learnt beat for two minutes, and then that of another heart."""
     other = wfdb.rdrecord(str(mitdb / "233"), channels=[0], sampto=300 * RATE).p_signal[:, 0]
     found = scan(np.concatenate([toy[: 120 * RATE], other]), learnt, rate=RATE)
-    late = found.beats.seconds > 125
-    assert found.beats.anomalous_from_start[late].mean() > 0.7
     (change,) = [change for change in found.changes if change.lasts]
     assert change.start == pytest.approx(120, abs=30)
 
