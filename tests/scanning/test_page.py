@@ -126,11 +126,12 @@ def test_the_hours_add_up(toy: np.ndarray) -> None:
     assert (hours["heart_rate"] <= hours["highest"]).all()
 
 
-def test_a_page_of_many_intervals_and_kinds_is_drawn(scanned: Scan) -> None:
+def test_a_page_of_many_intervals_and_kinds_is_drawn(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Altair takes a DataFrame of 5,000 rows at most: five days have more."""
-    days = 4
-    copies = [scanned.beats.assign(seconds=scanned.beats["seconds"] + 300.0 * i) for i in range(days * 288)]
-    info = replace(scanned.recording, length=scanned.recording.length * days * 288)
+    monkeypatch.setattr("ecg.scanning.charts.INTERVALS", ((np.inf, 1),))
+    times = 100
+    copies = [scanned.beats.assign(seconds=scanned.beats["seconds"] + 300.0 * i) for i in range(times)]
+    info = replace(scanned.recording, length=scanned.recording.length * times)
     chart = pages._specification(replace(scanned, beats=pd.concat(copies), recording=info))
     assert chart.count('"low": ') > 5000
     assert "NaN" not in chart
