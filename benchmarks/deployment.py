@@ -137,7 +137,7 @@ def strangers(folder: Path) -> list[tuple[str, ...]]:
     with zipfile.ZipFile(folder / "zipped.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for ending in ("hea", "dat"):
             archive.write(folder / f"208.{ending}", f"holter/208.{ending}")
-    strip = np.interp(np.arange(30 * 512) / 512, seconds, lead) * 1000
+    strip = 1000 * np.interp(100 + np.arange(30 * 512) / 512, seconds, lead)
     preamble = ["Name,A Person", "Recorded Date,2026-01-02 10:00:00 +0100", "Classification,Sinus Rhythm"]
     preamble += ["Device,Watch", "Sample Rate,512 hertz", "", "", "Lead,Lead I", "Unit,µV", ""]
     watch = [*preamble, *(f"{value:.3f}" for value in strip.tolist())]
