@@ -406,10 +406,10 @@ def test_a_tap_reaches_the_model_card_on_a_phone(
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(dashboard.address)
-    tabs = page.get_by_role("tablist")
-    tabs.wait_for()
+    page.get_by_role("tab", name=VIEWS[-1]).wait_for()
+    tabs = "document.querySelector('[role=tablist]')"
+    page.wait_for_function(f"{tabs}.scrollWidth <= {tabs}.clientWidth")  # once the page's style is there, too
     settled(page)
-    assert tabs.evaluate("tabs => tabs.scrollWidth <= tabs.clientWidth")
     for view in VIEWS:
         tab = page.get_by_role("tab", name=view, exact=True)
         box = tab.bounding_box()
