@@ -82,9 +82,11 @@ def timeline(scan: Scan, marked: float | None = None) -> tuple[Layers, Layers]:
         scale=alt.Scale(domain=list(by_kind), range=list(by_kind.values())),
         legend=alt.Legend(orient="top", title="kind of alarm", symbolOpacity=1) if by_kind else None,
     )
-    axis = y_axis(tickCount=4, tickMinStep=1, format="d")
+    by_interval = _alarms_by_kind(scan, seconds)
+    most = int(by_interval["high"].max()) if len(by_interval) else 1
+    axis = y_axis(tickCount=min(most, 4), format="d")  # whole numbers alone
     count = alt.Y("low:Q", title=f"alarms per {interval_words(seconds)}", axis=axis)
-    bars = _in_unit(_alarms_by_kind(scan, seconds), seconds, unit).mark_rect(aria=False, clip=True)
+    bars = _in_unit(by_interval, seconds, unit).mark_rect(aria=False, clip=True)
     bars = bars.encode(x, count, x2="after:Q", y2="high:Q", color=kind)
     shading, pointer = _shading(scan, unit), pointer.encode(x2="after:Q", tooltip=shown)
     mark = alt.Chart(pd.DataFrame({"time": [] if marked is None else [marked / unit]}))

@@ -2,7 +2,7 @@
 
 from ecg.exceptions import InputError
 
-HOURS_FROM = 2 * 3600  # seconds from which on a recording is drawn in hours
+MINUTES_FROM, HOURS_FROM = 2 * 60, 2 * 3600  # seconds from which on a recording is drawn in minutes, and in hours
 
 
 # Own code: datetime.timedelta prints 25 hours as "1 day, 1:00:00".
@@ -40,7 +40,9 @@ def time_unit(duration: float) -> tuple[int, str]:
 
     Examples
     --------
-    >>> time_unit(1800.0), time_unit(86_400.0)
-    ((60, 'minutes'), (3600, 'hours'))
+    >>> time_unit(30.0), time_unit(1800.0), time_unit(86_400.0)
+    ((1, 'seconds'), (60, 'minutes'), (3600, 'hours'))
     """
+    if duration <= MINUTES_FROM:
+        return 1, "seconds"
     return (3600, "hours") if duration > HOURS_FROM else (60, "minutes")

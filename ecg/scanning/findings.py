@@ -22,12 +22,12 @@ def finding(scan: Scan) -> str:
     share = alarms / beats
     text = f"{alarms:,} of {beats:,} beats ({_percent(share)}) in {where} raise{'s' if alarms == 1 else ''} an alarm"
     if scan.alpha is not None and share <= scan.alpha:
-        text += f", which is below the {scan.alpha:.0%} that a normal heart may raise: look at each"
+        text += f", fewer than the {scan.alpha:.0%} that a normal heart may raise"
     first = kinds.iloc[0]
     if first["kind"] == NOISE:
         text += ", all of them in noise" if len(kinds) == 1 else ", mostly in noise"
     elif first["kind"] == OTHER:
-        text += ", few of them alike"
+        text += ", few of them alike" if alarms > 1 else f": {scan.alarms['why'].iloc[0]}"
     else:
         most = "mostly" if first["share"] > MOSTLY else "most often"
         text += f"; {most} {first['why']} ({first['alarms']:,}, kind {first['kind']})"

@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -18,27 +17,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("there is no chromium", allow_module_level=True)
+from benchmarks.service import free_port
+from ecg.dashboard.threshold import SMALL, alphas
+from ecg.data.beats import Beats
+from ecg.detector.detector import Detector
+from ecg.detector.model import MODEL
+from ecg.evaluation.metrics import ConfusionMatrix
+from ecg.params import Params
+from ecg.scanning.parts import part
+from ecg.scanning.scan import scan
+from tests.browser import DESKTOP, PHONE, browser, pictures  # noqa: F401 - fixtures
+from tests.conftest import ROOT, prepare, ship
+from tests.dashboard.conftest import as_csv, as_table
 
-from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, expect, sync_playwright  # noqa: E402
-
-from benchmarks.service import free_port  # noqa: E402
-from ecg.dashboard.threshold import SMALL, alphas  # noqa: E402
-from ecg.data.beats import Beats  # noqa: E402
-from ecg.detector.detector import Detector  # noqa: E402
-from ecg.detector.model import MODEL  # noqa: E402
-from ecg.evaluation.metrics import ConfusionMatrix  # noqa: E402
-from ecg.params import Params  # noqa: E402
-from ecg.scanning.parts import part  # noqa: E402
-from ecg.scanning.scan import scan  # noqa: E402
-from tests.conftest import ROOT, prepare, ship  # noqa: E402
-from tests.dashboard.conftest import as_csv, as_table  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, expect  # isort: skip - after the check
 
 VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
-DESKTOP, LAPTOP, PHONE = (1280, 900), (1280, 800), (390, 844)
+LAPTOP = (1280, 800)
 NARROW = 320  # pixels, the least that pages should be readable in (WCAG 2.2, 1.4.10)
 TIME = re.compile(r"around 0:(\d\d):(\d\d\.\d)")
 FIRST_ROW = {"x": 15, "y": 54}  # pixels, of the box that selects it in a table
@@ -96,19 +91,11 @@ def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail(f"{address} does not answer")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def window(browser: Browser) -> Callable[[tuple[int, int], str], BrowserContext]:
+def window(browser: Browser) -> Callable[[tuple[int, int], str], BrowserContext]:  # noqa: F811
     """A window of a size and a theme; Streamlit's scripts are loaded into it once."""
 
     @cache
@@ -155,18 +142,16 @@ def settled(page: Page) -> Page:
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> Callable[[Page, str], None]:
+def keep(pictures: Path) -> Callable[[Page, str], None]:  # noqa: F811
     """Keep a picture of the whole page."""
-    folder = Path(os.environ.get("ECG_SCREENSHOTS", tmp_path))
 
     def keep(page: Page, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         size = page.viewport_size
         page.mouse.move(0, 0)
         tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         page.set_viewport_size({"width": size["width"], "height": max(tall, size["height"])})
         page.wait_for_timeout(250)  # charts and tables are drawn anew
-        page.screenshot(path=folder / f"{name}.png")
+        page.screenshot(path=pictures / f"{name}.png")
         page.set_viewport_size(size)
 
     return keep
@@ -399,7 +384,10 @@ def test_the_name_of_a_recording_becomes_neither_a_link_nor_markup(visit: Visit,
 
 @pytest.mark.parametrize("width", [PHONE[0], NARROW])
 def test_a_tap_reaches_the_model_card_on_a_phone(
-    browser: Browser, dashboard: Dashboard, keep: Callable, width: int
+    browser: Browser,  # noqa: F811
+    dashboard: Dashboard,
+    keep: Callable,
+    width: int,
 ) -> None:
     """All tabs are within the width of the page, and nothing has to be scrolled to find the last."""
     context = browser.new_context(viewport={"width": width, "height": PHONE[1]}, has_touch=True, is_mobile=True)

@@ -67,7 +67,7 @@ def test_the_one_electrocardiogram_in_an_export_of_apple_health_is_read(two: np.
     names = {"apple_health_export/export.xml": "<HealthData/>", "apple_health_export/routes/a.csv": "1,2\n"}
     with_one = names | {"apple_health_export/electrocardiograms/ecg_2024-01-01.csv": text}
     lead, samples = opened(zipped(tmp_path / "export.zip", **with_one))
-    assert (lead.name, lead.rate, lead.unit) == ("Lead I", 512, "mV")
+    assert (lead.name, lead.rate, lead.unit) == ("I", 512, "mV")
     np.testing.assert_allclose(samples, two[:, 0], atol=1e-5)
     with_two = with_one | {"apple_health_export/electrocardiograms/ecg_2024-01-02.csv": text}
     assert "holds 2 recordings" in refusal(zipped(tmp_path / "export.zip", **with_two))

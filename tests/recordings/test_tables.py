@@ -179,8 +179,8 @@ def test_the_csv_of_an_apple_watch_is_read(tmp_path: Path) -> None:
     path = tmp_path / "ecg_2024-01-12.csv"
     path.write_text("\n".join([*preamble, *(f"{value * 1000:.3f}" for value in SAMPLES[:, 0])]) + "\n")
     lead, samples = opened(path)
-    assert (lead.name, lead.rate, lead.unit, lead.warnings) == ("Lead I", 512, "mV", ())
-    assert lead.read_as == "lead Lead I, column 1 of 1, 512 Hz as stated in the file, mV, 2.3 s"
+    assert (lead.name, lead.rate, lead.unit, lead.warnings) == ("I", 512, "mV", ())
+    assert lead.read_as == "lead I, column 1 of 1, 512 Hz as stated in the file, mV, 2.3 s"
     np.testing.assert_allclose(samples, SAMPLES[:, 0], atol=1e-6)
 
 

@@ -10,7 +10,7 @@ from ecg.scanning.scan import SHORT, scan
 
 READ_AS = {
     "208": "lead MLII, signal 1 of 1, 360 Hz from the header, mV, 5:00 min",
-    "watch.csv": "lead Lead I, column 1 of 1, 512 Hz as stated in the file, mV, 30 s",
+    "watch.csv": "lead I, column 1 of 1, 512 Hz as stated in the file, mV, 30 s",
     "night.edf": "lead ECG II, signal 2 of 2, 360 Hz from the header, mV, 5:00 min",
     "zipped.zip": "lead MLII, signal 1 of 1, 360 Hz from the header, mV, 5:00 min",
     "clock.csv": "lead EKG, column 2 of 2, 360 Hz from the time column, mV, 5:00 min",

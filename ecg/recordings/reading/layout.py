@@ -309,14 +309,15 @@ def _with_stated_lead(layout: Layout, before: Sequence[str]) -> Layout:
     return replace(layout, names=names, units=[own or unit for own in layout.units])
 
 
-def without_unit(name: str) -> str:
-    """The name of a column without its unit, if that is a voltage: its samples are converted to another.
+def lead_name(column: str) -> str:
+    """The name of a column without the word "lead", and without a voltage, since samples are converted to another.
 
     Examples
     --------
-    >>> without_unit("ecg [uV]"), without_unit("MLII")
-    ('ecg', 'MLII')
+    >>> lead_name("ecg [uV]"), lead_name("Lead I"), lead_name("MLII")
+    ('ecg', 'I', 'MLII')
     """
+    name = re.sub(r"^lead[ _](?=\S)", "", column, flags=re.IGNORECASE)
     unit = unit_in(name)
     if not unit or not Unit.stated(unit).is_voltage:
         return name

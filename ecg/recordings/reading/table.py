@@ -16,7 +16,7 @@ import pandas as pd
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import LOOKED_AT, choose_lead, names_counter, why_no_lead
-from ecg.recordings.reading.layout import MISSING, Layout, find_layout, stated_rate, unit_in, without_unit
+from ecg.recordings.reading.layout import MISSING, Layout, find_layout, stated_rate, unit_in, lead_name
 from ecg.recordings.reading.lead import (
     ADC_UNITS,
     MAX_LEADS,
@@ -124,7 +124,7 @@ def open_table(table: Table, lead: int | str | None, rate: float | None) -> Lead
     if not columns:
         raise InputError(f"{table.source} has a column of times and no other; it should have one for each lead")
     full_names = [table.names[column] for column in columns]
-    names = [without_unit(name) for name in full_names]
+    names = [lead_name(name) for name in full_names]
     if isinstance(lead, str) and lead in full_names:
         lead = full_names.index(lead)
     index = choose_lead(lead, names, table.source, lambda i: _samples(table.beginning[columns[i]], table.decimal))
