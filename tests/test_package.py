@@ -114,7 +114,7 @@ def run_without(packages: set[str], folder: Path, command: str) -> subprocess.Co
         ("recordings", "pandas", SCAN, ".+"),
         ("recordings", "wfdb", "scan lead.hea", ".+"),
         ("recordings", "edfio", "scan lead.edf", ".+"),
-        ("recordings", "matplotlib", f"{SCAN} --output report", ".+"),
+        ("recordings", "vl_convert", f"{SCAN} --report report", "the report"),
         ("recordings", "matplotlib", "explain beats.csv --output why.png", "drawing"),
         ("tables", "pyarrow", "explain beats.csv", "reading CSV and TSV files"),
         ("tables", "pyarrow", "explain beats.parquet", "reading Parquet files"),

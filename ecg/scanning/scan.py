@@ -21,6 +21,7 @@ from ecg.scanning.judges import Judged, Model, judge_by, load_model
 from ecg.scanning.kinds import Kinds, Shape, find_kinds
 from ecg.scanning.records import COLUMNS, RecordingInfo, Scan
 
+PROCESSING, JUDGING = 0.4, 0.5  # share of the time that the lead takes, and the verdicts
 SHORTEST = 20.0  # seconds of a recording
 SHORT = 120.0  # seconds, below which a warning says what a short recording cannot say
 HIGH_ALARM_RATE = 0.5  # from which on the model does not fit the recording
@@ -55,7 +56,7 @@ def scan(
         threshold that stays the same
     annotations : the annotator (file extension) of WFDB annotations of the recording's first minutes, for the model of
         normal hearts: beats that are annotated as normal there are known to be normal. None to use none
-    on_progress : called from time to time with the share of the recording that is processed
+    on_progress : called from time to time with the share of the work that is done
 
     Raises
     ------
@@ -66,14 +67,15 @@ def scan(
 
     Examples
     --------
-    >>> samples = np.load("ecg.npy")  # doctest: +SKIP
-    >>> scan(samples, rate=250).episodes[["time", "type", "alarms", "why"]]  # doctest: +SKIP
+    >>> scan(np.zeros(1000), rate=250)
+    Traceback (most recent call last):
+    ecg.exceptions.InputError: array has 4 s: 20 s are needed, to know the patient's beat
     """
     judge = judge_by(load_model(Path(model)) if isinstance(model, (str, os.PathLike)) else model, alpha)
     with (
         needed_for("reading recordings", "recordings"),
         open_lead(recording, judge.lead if lead is None else lead, rate, annotations) as raw,
-        process_lead(raw, judge.cutting, on_progress) as processed,
+        process_lead(raw, judge.cutting, lambda share: on_progress(PROCESSING * share)) as processed,
     ):
         where = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else raw.recording
         if raw.seconds < SHORTEST:
@@ -83,6 +85,7 @@ def scan(
         windows = BeatWindows.find(processed, judge.cutting, judge.fewest_beats)
         known = None if annotations is None else _known(raw, annotations, processed.r_peak_seconds[windows.r_peaks])
         judged = judge.judge(processed, windows, raw.recording, known, adaptive=adaptive)
+        on_progress(PROCESSING + JUDGING)
         kinds = _kinds(judged)
         changes = find_changes(judged.heart, judged.unlike_start, raw.seconds)
         beats = _table(judged, kinds)
@@ -114,6 +117,7 @@ def scan(
             samples=processed.samples,
         )
         scanned.warnings.extend(_warnings(scanned))
+        on_progress(1.0)
         return scanned
 
 

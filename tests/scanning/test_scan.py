@@ -164,9 +164,9 @@ def test_progress_is_reported_up_to_the_end(own: Detector, folder: Path, monkeyp
     monkeypatch.setattr(signals, "CHUNK_SECONDS", 60)
     shares: list[float] = []
     scan(str(folder / "toy.npy"), own, rate=RATE, on_progress=shares.append)
-    assert len(shares) == 5
+    assert len(shares) == 5 + 2  # of each minute, of the verdicts, and of the rest
     assert shares == sorted(shares)
-    assert shares[-1] == 1
+    assert 0 < shares[0] < shares[4] < shares[-1] == 1
 
 
 def test_the_number_of_beats_in_a_chunk_does_not_matter(
@@ -397,6 +397,12 @@ def test_the_summary_is_written_and_agrees_with_the_beats(written: Path, scanned
     assert minutes["beats"].sum() == summary["beats"]
 
 
+def test_two_scans_of_a_recording_write_equal_files(own: Detector, folder: Path, written: Path, tmp_path: Path) -> None:
+    write_report(scan(str(folder / "toy.npy"), own, rate=RATE), tmp_path)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
+
+
 def full_disk(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
@@ -475,7 +481,8 @@ def test_a_missing_package_is_named_with_its_extra(
     edfio.Edf([edfio.EdfSignal(toy[:3600], RATE, label="II")]).write(tmp_path / "toy.edf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, missing, None)
-        forget(patch, "ecg.scanning.page")
+        for module in ("page", "parts"):
+            forget(patch, f"ecg.scanning.{module}")
         with pytest.raises(InputError, match=rf"^{purpose} needs {missing}: pip install 'ecg-anomaly-detector\[rec"):
             scan(str(tmp_path / "toy.edf"), own) if does == "scan" else write_report(scanned, tmp_path / "new")
 

@@ -34,7 +34,7 @@ def test_a_recording_goes_through_the_pipeline_and_is_scanned(
         run(
             clone,
             *("python", "-m", "ecg", "scan", tmp_path / "mine.npy", "--rate", "360", "--json", "--quiet"),
-            *("--models", "models"),
+            *("--model", "models"),
         )
     )
     assert facts["recording"] == "mine"

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import LOOKED_AT, choose_lead, names_counter, why_no_lead
-from ecg.recordings.reading.layout import MISSING, Layout, find_layout, stated_rate, unit_in, lead_name
+from ecg.recordings.reading.layout import MISSING, Layout, find_layout, lead_name, stated_rate, unit_in
 from ecg.recordings.reading.lead import (
     ADC_UNITS,
     MAX_LEADS,
