@@ -122,7 +122,7 @@ def listed(episodes: pd.DataFrame) -> pd.DataFrame:
         return episodes
     rank = episodes["type"].map(TYPES.index)
     first = episodes.assign(rank=rank).sort_values(["rank", "alarms"], ascending=[True, False], kind="stable")
-    first = first[first["rank"] <= TYPES.index(SINGLE) - 1].index[:LISTED_FIRST]
+    first = first[first["rank"] < TYPES.index(SINGLE)].index[:LISTED_FIRST]
     others = episodes.index.difference(first)
     spread = thinned(others.to_numpy(), LISTED_EPISODES - len(first))
     return episodes.loc[np.sort(np.concatenate([first.to_numpy(), spread]))]
