@@ -1,6 +1,7 @@
 """Scan a recording: cut its beats, judge them in their order, and find the alarms, their kinds and episodes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,8 @@ def scan(
             made=judge.made,
             samples=processed.samples,
         )
-        scanned.warnings.extend(_warnings(scanned))
         on_progress(1.0)
-        return scanned
+        return replace(scanned, warnings=[*scanned.warnings, *_warnings(scanned)])
 
 
 def _known(raw: Lead, annotations: str, seconds: np.ndarray) -> np.ndarray:
