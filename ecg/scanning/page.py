@@ -1,5 +1,6 @@
 """A scan as one HTML page that needs no server and no network: it can be kept, sent and printed."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,4 +158,4 @@ def _specification(scan: Scan) -> str:
     upper.layer[-1], lower.layer[-1] = (chart.layer[-1].add_params(zoom) for chart in (upper, lower))
     with warnings.catch_warnings(action="ignore"):  # that both have the same zoom, as they should
         both = alt.vconcat(upper, lower, spacing=8).resolve_scale(x="shared", color="independent")
-    return both.to_json(indent=None).replace("<", "\\u003c")
+    return json.dumps(both.to_dict(validate=False)).replace("<", "\\u003c")

@@ -17,6 +17,7 @@ from ecg.params import Recording
 from ecg.recordings.classes import beat_classes
 from ecg.recordings.patient import split_recording
 from ecg.recordings.reading import open_lead
+from ecg.scanning.display import parse_time
 from ecg.scanning.learning import learn
 from ecg.scanning.scan import scan
 from tests.conftest import ROOT
@@ -214,8 +215,13 @@ def test_the_command_learns_and_scans_with_what_it_learnt(toy: np.ndarray, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.atr", "mine.dat", "mine.hea", "patient"]
 
 
-@pytest.mark.parametrize("time", ["soon", "1:2:3:4", "-1", "nan"])
-def test_a_time_that_is_none_is_wrong_usage(time: str, tmp_path: Path) -> None:
-    done = ecg_command(tmp_path, "learn", "mine", "--out", "patient", "--to", time)
+@pytest.mark.parametrize("time", ["soon", "1:2:3:4", "-1", "nan", "inf", ""])
+def test_a_time_that_is_none_is_refused(time: str) -> None:
+    with pytest.raises(InputError, match="is not a time: write it as 300, 5:00 or 1:30:00"):
+        parse_time(time)
+
+
+def test_a_time_that_is_none_is_wrong_usage_of_the_command(tmp_path: Path) -> None:
+    done = ecg_command(tmp_path, "learn", "mine", "--out", "patient", "--to", "soon")
     assert done.returncode == 2
     assert "300, 5:00 or 1:30:00" in done.stderr

@@ -128,7 +128,7 @@ def test_the_hours_add_up(toy: np.ndarray) -> None:
 
 def test_a_page_of_many_intervals_and_kinds_is_drawn(scanned: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Altair takes a DataFrame of 5,000 rows at most: five days have more."""
-    monkeypatch.setattr("ecg.scanning.charts.INTERVALS", ((np.inf, 1),))
+    monkeypatch.setattr("ecg.scanning.charts.INTERVALS", ((np.inf, 5),))
     times = 100
     copies = [scanned.beats.assign(seconds=scanned.beats["seconds"] + 300.0 * i) for i in range(times)]
     info = replace(scanned.recording, length=scanned.recording.length * times)
