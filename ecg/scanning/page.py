@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import altair as alt
 import numpy as np
@@ -64,9 +65,15 @@ def page(scan: Scan) -> str:
             comparison=comparison(scan),
             interval=interval_words(interval_seconds(scan.recording.duration)),
             chart=_specification(scan),
-            vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
+            vega=_vega(),
         )
     )
+
+
+@cache  # it takes a second
+def _vega() -> str:
+    """Vega as one script, which needs no other."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def figures(scan: Scan) -> Iterator[tuple[str, str, str]]:
