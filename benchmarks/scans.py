@@ -10,7 +10,6 @@ Patients that the model was trained on are judged by the members that have not s
 that is looked at.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
@@ -170,12 +169,9 @@ def _single(record: Record) -> list[Row]:
 
 
 def _in_noise(record: Record, noise: Noise) -> list[Row]:
-    with open_lead(record.path, 0) as raw, tempfile.TemporaryDirectory() as folder:
-        noisy = noise.added(raw)
-        path = Path(folder, "noisy.npy")
-        np.save(path, noisy.read(0, noisy.length))
+    with open_lead(record.path, 0) as raw:
         try:
-            found = scan(path, rate=raw.rate)
+            found = scan(noise.added(raw).read(0, raw.length), rate=raw.rate)
         except InputError:
             return []
         return [{"what": Path(noise.path).name} | _set_aside(found, raw)]

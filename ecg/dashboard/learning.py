@@ -1,7 +1,6 @@
 """What is learnt of a patient from an uploaded recording: it stays in the session until it is forgotten."""
 
 import io
-import re
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ecg.dashboard.messages import escape_markdown
+from ecg.dashboard.messages import escape_markdown, file_stem
 from ecg.files import sha256
 from ecg.scanning.display import parse_time
 
@@ -58,11 +57,10 @@ def show_learnt() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"Compared with what was learnt: {escape_markdown(str(known.source))}.", width="stretch")
-        stem = re.sub(r"[^\w.-]+", "_", known.source.recording).strip("._") or "patient"
         st.download_button(
             "Download what was learnt (ZIP)",
             lambda: as_zip(known),
-            f"{stem}_learnt.zip",
+            f"{file_stem(known.source.recording, 'patient')}_learnt.zip",
             "application/zip",
             on_click="ignore",
             icon=":material/download:",

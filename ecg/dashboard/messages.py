@@ -14,6 +14,11 @@ def show_error(error: Exception, title: str) -> None:
     st.error(escape_markdown(str(error)), title=title, icon=":material/error:")
 
 
+def file_stem(name: str, otherwise: str) -> str:
+    """A name that is stated in a file, as the beginning of a file name; `otherwise` if nothing of it can be used."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or otherwise
+
+
 def escape_markdown(text: str) -> str:
     """A text as Markdown that shows it literally, except that commands in backticks stay code.
 

@@ -1,6 +1,5 @@
 """A scanned recording: the parts of its report, in the report's order, and the strips that are asked for."""
 
-import re
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from ecg.dashboard.messages import escape_markdown
+from ecg.dashboard.messages import escape_markdown, file_stem
 from ecg.dashboard.results import FOUR_DECIMALS, SHOWN
 from ecg.exceptions import InputError
 from ecg.files import csv_bytes
@@ -87,8 +86,7 @@ def _show_finding(scan: Scan) -> None:
 
 def _show_downloads(scan: Scan) -> None:
     """The report and the tables, each made when it is asked for."""
-    # The name may be one that a person did not choose: it is stated in a file.
-    stem = re.sub(r"[^\w.-]+", "_", scan.recording.name).strip("._") or "recording"
+    stem = file_stem(scan.recording.name, "recording")
     files: list[tuple[str, str, str, Callable[[], bytes]]] = [
         ("report (HTML)", f"{stem}_report.html", "text/html", lambda: page(scan).encode()),
         ("alarms (CSV)", f"{stem}_alarms.csv", "text/csv", lambda: csv_bytes(scan.alarms)),

@@ -10,7 +10,7 @@ from ecg.scanning.kinds import NOISE, OTHER
 from ecg.scanning.records import Scan
 
 MOSTLY = 0.5  # share of the alarms that most of them are of a kind from
-RUN_TOLD = 5  # beats of the longest run, from which on it is in the finding
+RUN_NAMED = 5  # beats of the longest run, from which on it is in the finding
 
 
 def finding(scan: Scan) -> str:
@@ -42,7 +42,7 @@ def _runs(scan: Scan) -> str:
     runs = scan.episodes[scan.episodes["type"] == RUN]
     bigeminy = scan.episodes[scan.episodes["type"] == BIGEMINY]
     parts = []
-    if len(runs) and (longest := runs.loc[runs["alarms"].idxmax()])["alarms"] >= RUN_TOLD:
+    if len(runs) and (longest := runs.loc[runs["alarms"].idxmax()])["alarms"] >= RUN_NAMED:
         rate = f" at {longest['heart_rate']:.0f} per minute" if np.isfinite(longest["heart_rate"]) else ""
         parts.append(f"the longest run has {longest['alarms']:,} beats{rate}, at {longest['time']}")
     if len(bigeminy):
@@ -75,30 +75,30 @@ def comparison(scan: Scan) -> str:
 
 def doubts(scan: Scan) -> list[str]:
     """What speaks against the result, beside the scan's warnings: a sentence each."""
-    told, beats, alarms = list[str](), len(scan.beats), int(scan.beats["anomalous"].sum())
+    sentences, beats, alarms = list[str](), len(scan.beats), int(scan.beats["anomalous"].sum())
     if scan.alpha is not None:
-        told.append(
+        sentences.append(
             f"Up to {scan.alpha:.0%} of a normal heart's beats may raise an alarm, here {scan.alpha * beats:,.0f} of "
             f"{beats:,}: as a mean over patients. It has been less for most, and more than twice as much for some."
         )
     in_noise = int((scan.beats["kind"] == NOISE).sum())
     if in_noise:
-        told.append(
+        sentences.append(
             f"{in_noise:,} of {alarms:,} alarms are set aside: the signal around them is noisy, or they are of a shape "
             "that noise makes. Some may be real."
         )
     lost = {kind: seconds for kind, seconds in unusable_seconds(scan.unusable).items() if seconds}
     if lost:
         listed = ", ".join(f"{duration_text(seconds)} {kind}" for kind, seconds in lost.items())
-        told.append(f"Signal that was not judged: {listed}.")
+        sentences.append(f"Signal that was not judged: {listed}.")
     left_out = scan.left_out
     if left_out.in_unusable_signal or left_out.at_the_ends:
-        told.append(
+        sentences.append(
             f"Beats that were not judged: {left_out.in_unusable_signal:,} in or next to unusable signal, "
             f"{left_out.at_the_ends:,} at the ends."
         )
-    told.append(
+    sentences.append(
         "It judges one lead, and compares this heart with its own usual beats: what is abnormal from the first to the "
         "last beat raises no alarm. Of premature atrial beats, those that are hardly early are missed."
     )
-    return told
+    return sentences

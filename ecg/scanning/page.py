@@ -117,11 +117,11 @@ def telling(scan: Scan) -> list[float]:
         highest = (own["score"] / own["threshold"]).groupby(part).idxmax()
         chosen.append(own.loc[highest, "seconds"].tolist())
     in_turn = [times[i] for i in range(each) for times in chosen if i < len(times)]
-    told = list[float]()
+    shown = list[float]()
     for at in in_turn:
-        if all(abs(at - other) > MARGIN for other in told):
-            told.append(at)
-    return told[:TELLING_STRIPS]
+        if all(abs(at - other) > MARGIN for other in shown):
+            shown.append(at)
+    return shown[:TELLING_STRIPS]
 
 
 def listed(episodes: pd.DataFrame) -> pd.DataFrame:

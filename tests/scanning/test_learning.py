@@ -1,8 +1,6 @@
 """Learning a patient's normal beats, what is written of them, and scans with them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +18,8 @@ from ecg.recordings.reading import open_lead
 from ecg.scanning.display import parse_time
 from ecg.scanning.learning import learn
 from ecg.scanning.scan import scan
-from tests.conftest import ROOT
 from tests.hearts.conftest import annotate
+from tests.scanning.conftest import ecg_command
 
 RATE = 360
 
@@ -197,19 +195,15 @@ def test_the_pipeline_cuts_the_beats_of_a_scan(record: str, recording: Recording
     assert len(common) > 0.99 * max(len(cut), len(scanned))
 
 
-def ecg_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ecg", *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
 def test_the_command_learns_and_scans_with_what_it_learnt(toy: np.ndarray, tmp_path: Path) -> None:
     annotate(tmp_path, "mine", toy)
-    done = ecg_command(tmp_path, "learn", "mine", "--out", "patient", "--annotations", "atr", "--to", "0:04:00")
+    done = ecg_command(
+        tmp_path, ["learn", "mine", "--out", "patient", "--annotations", "atr", "--to", "0:04:00"], text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("learnt ")
     assert "from 0 to 240 s of mine" in done.stdout
-    done = ecg_command(tmp_path, "scan", "mine", "--model", "patient", "--json")
+    done = ecg_command(tmp_path, ["scan", "mine", "--model", "patient", "--json"], text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["judged_by"].startswith("the model of normal hearts and ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.atr", "mine.dat", "mine.hea", "patient"]
@@ -222,6 +216,6 @@ def test_a_time_that_is_none_is_refused(time: str) -> None:
 
 
 def test_a_time_that_is_none_is_wrong_usage_of_the_command(tmp_path: Path) -> None:
-    done = ecg_command(tmp_path, "learn", "mine", "--out", "patient", "--to", "soon")
+    done = ecg_command(tmp_path, ["learn", "mine", "--out", "patient", "--to", "soon"], text=True)
     assert done.returncode == 2
     assert "300, 5:00 or 1:30:00" in done.stderr
