@@ -47,6 +47,8 @@ benchmark: install-dev ## print the pipeline's time and memory
 constraints: $(VENV)/bin/uv ## pin what is new in pyproject.toml and requirements.txt, and keep the pins that are there
 	grep -v '^-' requirements.txt | UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal \
 		--python-version 3.11 --all-extras --no-annotate --output-file constraints.txt pyproject.toml - $(CONSTRAINTS)
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal --python-version 3.11 --extra service \
+		--no-annotate --generate-hashes --constraint constraints.txt --output-file requirements-service.txt pyproject.toml
 
 clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots
