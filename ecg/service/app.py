@@ -165,7 +165,11 @@ def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], mo
         f"Beats one after the other, {detector.length} samples each, every sample a little-endian 32-bit float: "
         f"{4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The fastest way to send many."
     )
-    content = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
+    size = {
+        "minLength": 4 * detector.length,
+        "maxLength": 4 * detector.length * bounds.beats,
+    }  # a multiple of the first
+    content = {BINARY: {"schema": {"type": "string", "format": "binary", **size}}}
 
     @router.post(
         "/score/binary",
