@@ -3,11 +3,10 @@
 import hashlib
 import io
 import json
-import os
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,6 +21,7 @@ METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
 FLOAT32_DIGITS = 9  # significant digits that restore a float32 exactly
 FLOAT64_DIGITS = 17  # and a float64
 PARTIAL = ".partial"  # ends the name of a file that is being written
+LONGEST_STEM = 50  # characters of its own name in that; a file system takes 255 bytes
 
 
 def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
@@ -61,19 +61,21 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A temporary file to write, which replaces `path` when the block ends and is deleted if the block fails.
 
+    As where a file is opened to be written, one that is there keeps its permissions, and a new one follows the umask.
     An OSError names `path`, not the temporary file, even where the operating system names no file (a full disk).
     """
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-        with os.fdopen(handle, "wb") as file:
+        partial = path.parent / f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}{PARTIAL}"
+        with partial.open("xb") as file:  # as open does: a new file follows the umask
+            with suppress(FileNotFoundError):
+                partial.chmod(path.stat().st_mode & 0o777)  # and one that is there keeps its permissions
             yield file
-        os.chmod(partial, 0o644)  # mkstemp lets only the owner read
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException as error:
         if partial is not None:
-            os.unlink(partial)
+            partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and str(error.filename or PARTIAL).endswith(PARTIAL):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise

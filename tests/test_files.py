@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,38 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     def no_space(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", no_space)
+    monkeypatch.setattr(Path, "replace", no_space)
     with pytest.raises(OSError, match="No space left"):
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "new", b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    (tmp_path / "old").chmod(mode)
+    with files.replacing(tmp_path / "old") as file:
+        (partial,) = tmp_path.glob(f".*{files.PARTIAL}")
+        assert partial.stat().st_mode & 0o777 == mode  # before anything is in it
+        file.write(b"new")
+    assert (tmp_path / "old").read_bytes() == b"new"
+    assert (tmp_path / "old").stat().st_mode & 0o777 == mode
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / ("x" * 255), b"new")
+    files.write_bytes(tmp_path / ("ü" * 127), b"new")
 
 
 def test_an_error_names_the_file_that_is_wanted(tmp_path: Path) -> None:
