@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import secrets
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,33 +19,69 @@ if TYPE_CHECKING:  # code that writes no table must not need pandas
 METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
 FLOAT32_DIGITS = 9  # significant digits that restore a float32 exactly
 FLOAT64_DIGITS = 17  # and a float64
+LARGEST_JSON = 4 * 2**20  # bytes; the calibration on 100,000 beats has 1.5 MB
+LONGEST_INTEGER = 30  # digits; larger than any number of ours, and a float all the same
 PARTIAL = ".partial"  # ends the name of a file that is being written
 LONGEST_STEM = 50  # characters of its own name in that; a file system takes 255 bytes
 
 
-def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
-    """The content of a file; InputError with the remedy if it is missing."""
+def read_bytes(path: Path, remedy: str = "`dvc repro` makes it", largest: int | None = None) -> bytes:
+    """The content of a file; InputError with the remedy if it is missing, or has more than `largest` bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read() if largest is None else file.read(largest + 1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; {remedy}") from None
+    except ValueError:  # a null byte in the name
+        raise InputError(f"{str(path)!r} is not the name of a file; {remedy}") from None
+    if largest is not None and len(content) > largest:
+        raise InputError(f"{path} has more than {largest:,} bytes, which no file of its kind needs")
+    return content
 
 
 def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
-    """The content of a JSON file, not validated; InputError if it is missing or not JSON."""
+    """The content of a JSON file, not validated; InputError if it is missing, too large or not JSON."""
     try:
-        return json.loads(read_bytes(path, remedy))
-    except (ValueError, RecursionError) as error:
+        return parse_json(read_bytes(path, remedy, LARGEST_JSON))
+    except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); {remedy}") from None
 
 
-def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote, by name; InputError if the file is missing or holds no arrays."""
+def parse_json(content: bytes | str) -> Any:
+    """A JSON value; ValueError also for what Python would accept: repeated keys, NaN, and endless integers."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        record = dict(pairs)
+        if len(record) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:100]!r} is repeated")
+        return record
+
+    def integer(digits: str) -> int:
+        if len(digits) > LONGEST_INTEGER:
+            raise ValueError(f"an integer has {len(digits):,} digits")
+        return int(digits)
+
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is not a JSON number")
+
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        return json.loads(content, object_pairs_hook=once, parse_int=integer, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, by name; InputError if the file is missing or holds anything else."""
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+    except Exception as error:  # zipfile and NumPy, which parses a header as Python, raise many kinds
         raise InputError(f"{path} does not hold arrays ({error}); `dvc repro` makes it anew") from None
+    if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise InputError(f"{path} does not hold arrays: {other[0]!r} is none; `dvc repro` makes it anew")
+    return arrays
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:

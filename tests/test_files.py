@@ -1,5 +1,7 @@
 import json
 import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg import files
+from ecg.exceptions import InputError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +119,52 @@ def test_not_a_number_is_never_written_as_a_metric(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"auc": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is repeated"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number"),
+        ('{"a": ' + "1" * 5000 + "}", "an integer has 5,000 digits"),
+        ("[" * 100_000, "nested too deeply"),
+        (" " * files.LARGEST_JSON + "1", "more than 4,194,304 bytes"),
+    ],
+)
+def test_json_that_python_alone_would_read_is_refused(tmp_path: Path, content: str, printed: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=printed):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_null_byte_in_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\\x00b' is not the name of a file"):
+        files.read_bytes(tmp_path / "a\0b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:40],
+        lambda content: content.replace(b"NUMPY", b"MUMPY"),
+        lambda content: content.replace(b"'descr'", b"'descr("),
+        lambda content: content.replace(
+            b"PK\x01\x02" + content[content.rindex(b"PK\x01\x02") + 4 :][:4], b"PK\x01\x02\xff\x03\xff\0"
+        ),
+        lambda _: b"\x93NUMPY\x01\0",
+    ],
+)
+def test_a_damaged_file_of_arrays_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.npz"
+    files.write_arrays(path, x=np.arange(3))
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputError, match="does not hold arrays"):
+        files.read_all_arrays(path)
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x", b"text")
+    with pytest.raises(InputError, match="does not hold arrays: 'x' is none"):
+        files.read_all_arrays(tmp_path / "a.npz")
