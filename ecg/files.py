@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +22,8 @@ FLOAT32_DIGITS = 9  # significant digits that restore a float32 exactly
 FLOAT64_DIGITS = 17  # and a float64
 LARGEST_JSON = 4 * 2**20  # bytes; the calibration on 100,000 beats has 1.5 MB
 LONGEST_INTEGER = 30  # digits; larger than any number of ours, and a float all the same
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # with which spreadsheets begin a formula  # noqa: RUF001
 PARTIAL = ".partial"  # ends the name of a file that is being written
 LONGEST_STEM = 50  # characters of its own name in that; a file system takes 255 bytes
 
@@ -48,7 +51,7 @@ def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON value; ValueError also for what Python would accept: repeated keys, NaN, and endless integers."""
+    """A JSON value; ValueError also for what Python would accept: repeated keys, NaN, endless integers, lone surrogates."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)
@@ -65,8 +68,12 @@ def parse_json(content: bytes | str) -> Any:
     def constant(name: str) -> None:
         raise ValueError(f"{name} is not a JSON number")
 
+    text = content if isinstance(content, str) else content.decode()
     try:
-        return json.loads(content, object_pairs_hook=once, parse_int=integer, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=once, parse_int=integer, parse_constant=constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        return value
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -137,12 +144,34 @@ def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGIT
     write_bytes(path, f"{text}\n".encode())
 
 
+def text_in_csv(text: str) -> str:
+    """A text as it is written into CSV: with an apostrophe before it if a spreadsheet would run it as a formula.
+
+    That is the usual guard (OWASP, "CSV injection"). Numbers stay as they are. To read the text as it was, remove an
+    apostrophe that is followed by one of FORMULA.
+
+    Examples
+    --------
+    >>> [text_in_csv(text) for text in ("normal", "-2.5", "=1+2", "@SUM(A1)")]
+    ['normal', '-2.5', "'=1+2", "'@SUM(A1)"]
+    """
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
+
+
 def csv_bytes(table: "pandas.DataFrame", digits: int = METRIC_DIGITS) -> bytes:
-    """A table as CSV, without its index: floats to `digits` significant digits, nothing where a value is missing."""
+    """A table as CSV, without its index: floats to `digits` significant digits, nothing where a value is missing.
+
+    Text is written as `text_in_csv` says.
+    """
 
     def written(value: Any) -> str:
         return repr(rounded(float(value), digits))
 
+    def guarded(value: Any) -> Any:
+        return text_in_csv(value) if isinstance(value, str) else value
+
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    table = table.assign(**{name: table[name].map(guarded) for name in texts}) if len(texts) else table
     return table.to_csv(index=False, lineterminator="\n", float_format=written).encode()
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import zipfile
@@ -125,6 +126,8 @@ def test_not_a_number_is_never_written_as_a_metric(tmp_path: Path) -> None:
     ("content", "printed"),
     [
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is repeated"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
+        ('{"\\ud800": 1}', "surrogates not allowed"),
         ('{"a": NaN}', "NaN is not a JSON number"),
         ('{"a": -Infinity}', "-Infinity is not a JSON number"),
         ('{"a": ' + "1" * 5000 + "}", "an integer has 5,000 digits"),
@@ -168,3 +171,20 @@ def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
         archive.writestr("x", b"text")
     with pytest.raises(InputError, match="does not hold arrays: 'x' is none"):
         files.read_all_arrays(tmp_path / "a.npz")
+
+
+FORMULAS = ["=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\uff1d1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(text: str) -> None:
+    table = pd.DataFrame({"name": [text, "normal"], "mixed": [1, text], "kind": pd.Categorical([text, "x"])})
+    written = pd.read_csv(io.BytesIO(files.csv_bytes(table)))
+    assert written["name"].tolist() == [f"'{text}", "normal"]
+    assert written["mixed"].tolist() == ["1", f"'{text}"]
+    assert written["kind"].tolist() == [f"'{text}", "x"]
+
+
+@pytest.mark.parametrize("text", ["-1", "+2.5", "-1e-3", "normal", "", "a=b", "'=x"])
+def test_other_text_is_written_as_it_is(text: str) -> None:
+    assert files.text_in_csv(text) == text
