@@ -59,8 +59,9 @@ def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
     for source in (source.replace("{dataset}", dataset) for source in sources):
         try:
             texts = _canonical(dataset, _read(source, dataset))
-        except (InputError, OSError) as error:  # OSError: a file without read permission, for example
-            failures.append(f"  {source}\n    {error}")
+        except Exception as error:  # whatever the reason is, the next source may deliver
+            reason = str(error) if isinstance(error, (InputError, OSError)) else f"it cannot be read ({error!r})"
+            failures.append(f"  {source}\n    {reason}")
         else:
             write_together({folder / f"{dataset}_{part}.tsv": text for part, text in zip(PARTS, texts, strict=True)})
             return source
@@ -75,7 +76,7 @@ def resolve(source: str, folder: str | Path) -> str:
     Raises
     ------
     InputError
-        if the path is outside `folder`.
+        if the path is outside `folder`, or is none.
 
     Examples
     --------
@@ -87,7 +88,11 @@ def resolve(source: str, folder: str | Path) -> str:
     if source.startswith(REMOTE):
         return source
     path = Path(folder, source)
-    if not path.resolve().is_relative_to(Path(folder).resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(Path(folder).resolve())
+    except (ValueError, RuntimeError) as error:  # a null byte, or links in a circle
+        raise InputError(f"params.yaml: {source!r} is not the path of a folder or file ({error})") from None
+    if not is_inside:
         raise InputError(
             f"params.yaml: {source} is not in fetch.folder, {folder}: DVC would not notice when it changes; set "
             f"fetch.folder to {path.resolve().parent}"

@@ -120,6 +120,32 @@ def test_the_next_source_is_tried_and_every_failure_is_listed(tmp_path: Path, fo
 ALL_NORMAL = b"1\t0.5\t0.5\n1\t0.1\t0.5\n"
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["~nobody_of_this_name/x", f"https://{'a' * 70}.example/x.zip", "nul\0byte", "x" * 5000, "https://", "http://[::1"],
+)
+def test_after_a_source_that_cannot_be_named_the_next_is_tried(tmp_path: Path, folder: Path, source: str) -> None:
+    assert sources.fetch("ECG5000", [source, str(folder)], tmp_path / "out") == str(folder)
+    with pytest.raises(InputError, match="no source delivered ECG5000") as refused:
+        sources.fetch("ECG5000", [source], tmp_path / "none")
+    assert str(refused.value).replace("\n", "").isprintable()
+
+
+def test_a_path_with_a_null_byte_is_refused() -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: 'a\\x00' is not the path of a folder or file"):
+        sources.resolve("a\0", "data/own")
+
+
+def test_an_archive_that_would_take_all_memory_is_refused(tmp_path: Path, folder: Path) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_from_folder", no_memory)
+        with pytest.raises(InputError, match=r"it cannot be read \(MemoryError"):
+            sources.fetch("ECG5000", [str(folder)], tmp_path)
+
+
 def test_a_test_part_of_one_class_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(zipped({"Mine_TRAIN.tsv": SMALL, "Mine_TEST.tsv": ALL_NORMAL}))
     message = failure(tmp_path / "mine.zip", folder)
