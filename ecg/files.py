@@ -51,7 +51,7 @@ def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON value; ValueError also for repeated keys, NaN, endless integers and lone surrogates, which Python accepts."""
+    """A JSON value; ValueError also for what Python accepts: repeated keys, NaN, endless integers, half characters."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)

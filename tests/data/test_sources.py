@@ -125,9 +125,10 @@ ALL_NORMAL = b"1\t0.5\t0.5\n1\t0.1\t0.5\n"
     ["~nobody_of_this_name/x", f"https://{'a' * 70}.example/x.zip", "nul\0byte", "x" * 5000, "https://", "http://[::1"],
 )
 def test_after_a_source_that_cannot_be_named_the_next_is_tried(tmp_path: Path, folder: Path, source: str) -> None:
-    assert sources.fetch("ECG5000", [source, str(folder)], tmp_path / "out") == str(folder)
-    with pytest.raises(InputError, match="no source delivered ECG5000") as refused:
-        sources.fetch("ECG5000", [source], tmp_path / "none")
+    (tmp_path / "mine.zip").write_bytes(small_zip())
+    assert sources.fetch("Mine", [source, str(tmp_path / "mine.zip")], folder) == str(tmp_path / "mine.zip")
+    with pytest.raises(InputError, match="no source delivered Mine") as refused:
+        sources.fetch("Mine", [source], folder)
     assert str(refused.value).replace("\n", "").isprintable()
 
 
@@ -136,14 +137,15 @@ def test_a_path_with_a_null_byte_is_refused() -> None:
         sources.resolve("a\0", "data/own")
 
 
-def test_an_archive_that_would_take_all_memory_is_refused(tmp_path: Path, folder: Path) -> None:
+def test_an_archive_that_would_take_all_memory_is_refused(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_memory(*_: object) -> None:
         raise MemoryError
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "_from_folder", no_memory)
-        with pytest.raises(InputError, match=r"it cannot be read \(MemoryError"):
-            sources.fetch("ECG5000", [str(folder)], tmp_path)
+    monkeypatch.setattr(sources, "_from_folder", no_memory)
+    with pytest.raises(InputError, match=r"it cannot be read \(MemoryError"):
+        sources.fetch("Mine", [str(tmp_path)], folder)
 
 
 def test_a_test_part_of_one_class_is_refused(tmp_path: Path, folder: Path) -> None:
