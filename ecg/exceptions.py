@@ -4,9 +4,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST_MESSAGE = 10_000  # characters
+
 
 class InputError(Exception):
-    """An input is wrong; the message says what is wrong, where, and what to do."""
+    """An input is wrong; the message says what is wrong, where, and what to do.
+
+    A message may quote the input: what cannot be printed is escaped, and a long message is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        cut = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
+        printed = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in cut)
+        super().__init__("".join(printed))
 
 
 class BeatError(InputError):

@@ -1,4 +1,8 @@
+import io
 import json
+import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg import files
+from ecg.exceptions import InputError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,11 +22,38 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     def no_space(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", no_space)
+    monkeypatch.setattr(Path, "replace", no_space)
     with pytest.raises(OSError, match="No space left"):
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "new", b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    (tmp_path / "old").chmod(mode)
+    with files.replacing(tmp_path / "old") as file:
+        (partial,) = tmp_path.glob(f".*{files.PARTIAL}")
+        assert partial.stat().st_mode & 0o777 == mode  # before anything is in it
+        file.write(b"new")
+    assert (tmp_path / "old").read_bytes() == b"new"
+    assert (tmp_path / "old").stat().st_mode & 0o777 == mode
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / ("x" * 255), b"new")
+    files.write_bytes(tmp_path / ("ü" * 127), b"new")
 
 
 def test_an_error_names_the_file_that_is_wanted(tmp_path: Path) -> None:
@@ -88,3 +120,71 @@ def test_not_a_number_is_never_written_as_a_metric(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"auc": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is repeated"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
+        ('{"\\ud800": 1}', "surrogates not allowed"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number"),
+        ('{"a": ' + "1" * 5000 + "}", "an integer has 5,000 digits"),
+        ("[" * 100_000, "nested too deeply"),
+        (" " * files.LARGEST_JSON + "1", "more than 4,194,304 bytes"),
+    ],
+)
+def test_json_that_python_alone_would_read_is_refused(tmp_path: Path, content: str, printed: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=printed):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_null_byte_in_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\\x00b' is not the name of a file"):
+        files.read_bytes(tmp_path / "a\0b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:40],
+        lambda content: content.replace(b"NUMPY", b"MUMPY"),
+        lambda content: content.replace(b"'descr'", b"'descr("),
+        lambda content: content.replace(
+            b"PK\x01\x02" + content[content.rindex(b"PK\x01\x02") + 4 :][:4], b"PK\x01\x02\xff\x03\xff\0"
+        ),
+        lambda _: b"\x93NUMPY\x01\0",
+    ],
+)
+def test_a_damaged_file_of_arrays_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.npz"
+    files.write_arrays(path, x=np.arange(3))
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputError, match="does not hold arrays"):
+        files.read_all_arrays(path)
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x", b"text")
+    with pytest.raises(InputError, match="does not hold arrays: 'x' is none"):
+        files.read_all_arrays(tmp_path / "a.npz")
+
+
+FORMULAS = ["=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\uff1d1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(text: str) -> None:
+    table = pd.DataFrame({"name": [text, "normal"], "mixed": [1, text], "kind": pd.Categorical([text, "x"])})
+    written = pd.read_csv(io.BytesIO(files.csv_bytes(table)))
+    assert written["name"].tolist() == [f"'{text}", "normal"]
+    assert written["mixed"].tolist() == ["1", f"'{text}"]
+    assert written["kind"].tolist() == [f"'{text}", "x"]
+
+
+@pytest.mark.parametrize("text", ["-1", "+2.5", "-1e-3", "normal", "", "a=b", "'=x"])
+def test_other_text_is_written_as_it_is(text: str) -> None:
+    assert files.text_in_csv(text) == text
