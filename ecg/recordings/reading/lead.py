@@ -15,6 +15,7 @@ from ecg.recordings.classes import Annotations
 SAMPLING_RATES = (100, 20_000)  # Hz: below, R peaks are missed; above, it is not an ECG
 MAX_SAMPLES_PER_BYTE = 20  # more than any format packs; a header that states more is wrong
 MAX_LEADS = 64  # of an array; more columns are samples
+MAX_SIGNALS = 1_000  # of a recording that states how many it has
 MAX_DAYS = 31  # of the longest recording; a longer one comes from a time or a length that is wrong
 MAX_NAME = 80  # characters of a name
 MILLIVOLTS, ADC_UNITS, UNKNOWN_UNIT = "mV", "ADC units", "unknown unit"
