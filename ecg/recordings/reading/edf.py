@@ -6,7 +6,6 @@ A file that is shorter than its header states keeps the stated length: its last 
 import io
 import re
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -179,24 +178,19 @@ def _is_continuous(file: Any) -> bool:
     signal = next(iter(file._annotation_signals), None)
     if signal is None:
         return True
-    onsets = [_ONSET.match(record) for record in _annotation_records(signal)]
+    content, width = signal.digital.tobytes(), signal._bytes_per_data_record
+    onsets = [_ONSET.match(content, start) for start in range(0, len(content), width)]
     if None in onsets:
         raise InputError("a data record has no time")
     steps = np.diff([float(onset[0]) for onset in onsets])
     return bool((np.abs(steps - float(file.data_record_duration)) < ROUNDED).all())
 
 
-def _annotation_records(signal: Any) -> Iterator[bytes]:
-    """The bytes of a signal of annotations, of each data record."""
-    for record in signal.digital.reshape(-1, signal._bytes_per_data_record):
-        yield record.tobytes()
-
-
 def _annotations(file: Any) -> Annotations | None:
     """The beats among a file's annotations: each has an onset, perhaps a duration, and texts."""
     beats, started = [], None
     for signal in file._annotation_signals:
-        for annotation in b"".join(_annotation_records(signal)).split(b"\0"):
+        for annotation in signal.digital.tobytes().split(b"\0"):
             onset = _ONSET.match(annotation)
             if onset is None:
                 continue

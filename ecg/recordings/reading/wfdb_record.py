@@ -32,7 +32,7 @@ from ecg.recordings.reading.lead import (
 NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"  # of a file beside the header
 EMPTY_SEGMENT = "~"
 MAX_HEADER = 2**18  # bytes; it is parsed anew for each part that is read
-MAX_HEADER_LINES = 6_000  # of a record and its segments together: wfdb parses about 2,000 per second
+MAX_HEADER_LINES = 4_000  # of a record and its segments together: wfdb parses about 2,000 per second
 MAX_ANNOTATIONS = 2**20  # bytes of their file: about 500,000 beats
 _NUMBER = r"(\d+\.?\d*|\.\d+)"
 # What wfdb reads as missing, and replaces by a default, if it is written in another way.
@@ -298,19 +298,20 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
 
 def _held(base: Path, names: list[str], lengths: list[int], stops: list[int]) -> list[tuple[int, int, Segment]]:
     """The segments with samples: where each starts and stops in the record."""
-    segments, held, lines = dict[str, Segment](), [], 0
+    segments, held = dict[str, Segment](), list[tuple[int, int, Segment]]()
+    lines = len({name for name, length in zip(names, lengths, strict=True) if length and name != EMPTY_SEGMENT})
     for name, length, stop in zip(names, lengths, stops, strict=True):
         if name == EMPTY_SEGMENT or not length:
             continue
-        if name not in segments:
+        if name not in segments and lines <= MAX_HEADER_LINES:
             segments[name] = segment_header(base, name)
-            lines += 1 + len(segments[name].names)
-        held.append((stop - length, stop, segments[name]))
-        if max(lines, len(held)) > MAX_HEADER_LINES:
+            lines += len(segments[name].names)
+        if lines > MAX_HEADER_LINES or len(held) == MAX_HEADER_LINES:
             raise InputError(
                 f"{base}.hea has {len(names):,} segments; at most some {MAX_HEADER_LINES:,} with their signals can be "
                 "read: name one of them"
             )
+        held.append((stop - length, stop, segments[name]))
     return held
 
 
