@@ -1,8 +1,12 @@
 """Errors whose messages are written for the user, and how programs print them."""
 
+import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-_])")
 
 
 class InputError(Exception):
@@ -27,6 +31,21 @@ class BeatError(InputError):
         return BeatError(self.reason, self.beat + beats, self.sample)
 
 
+def printable(text: object) -> str:
+    r"""A text that may hold names from outside, in one line and without what would steer a terminal.
+
+    That is escape sequences, control characters, and marks that turn the direction of writing.
+
+    Examples
+    --------
+    >>> printable("\x1b[31mmine\u202e.csv\nis empty")
+    'mine.csv is empty'
+    """
+    visible = _ESCAPE_SEQUENCE.sub("", str(text))
+    kept = (c for c in visible if c.isspace() or unicodedata.category(c)[0] != "C")
+    return "".join(" " if c.isspace() else c for c in kept)
+
+
 @contextmanager
 def exit_on_error() -> Iterator[None]:
     """Exit with status 1 and one message instead of a traceback, if the user can correct the error.
@@ -36,7 +55,7 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit("\n".join(map(printable, f"error: {error}".split("\n"))))
 
 
 @contextmanager

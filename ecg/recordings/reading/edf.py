@@ -59,7 +59,9 @@ def open_edf(path: Path, lead: int | str | None, kind: str) -> Lead:
         for what in ("digital", "physical"):
             low, high = getattr(signal, f"{what}_min"), getattr(signal, f"{what}_max")
             if not low != high:
-                raise InputError(f"{path}: the range of signal {names[index]} is {low:g} to {high:g} ({what}): correct it")
+                raise InputError(
+                    f"{path}: the range of signal {names[index]} is {low:g} to {high:g} ({what}): correct it"
+                )
         if kind == "bdf":
             with refused(f"{path} is not a valid BDF file"):
                 digital = _bdf_samples(path, file, index)
@@ -105,7 +107,9 @@ def _check_header(path: Path) -> None:
         if not 1 <= signals <= MAX_SIGNALS:
             raise InputError(f"{path} states {signals:,} signals; 1 to {MAX_SIGNALS:,} can be read")
         if records < -1:
-            raise InputError(f"{path} states {records:,} data records; it should be a positive number, or -1 if unknown")
+            raise InputError(
+                f"{path} states {records:,} data records; it should be a positive number, or -1 if unknown"
+            )
         if not 0 < seconds < np.inf:
             raise InputError(f"{path} states data records of {seconds:g} s; their duration should be a positive number")
         file.seek(256 + _SAMPLES_AT * signals)
@@ -180,9 +184,10 @@ def _is_continuous(file: Any) -> bool:
         return True
     content, width = signal.digital.tobytes(), signal._bytes_per_data_record
     onsets = [_ONSET.match(content, start) for start in range(0, len(content), width)]
-    if None in onsets:
-        raise InputError("a data record has no time")
-    steps = np.diff([float(onset[0]) for onset in onsets])
+    seconds = [float(onset[0]) for onset in onsets if onset is not None]
+    if len(seconds) < len(onsets):
+        raise InputError("an EDF file should have a time in each data record: export it anew")
+    steps = np.diff(seconds)
     return bool((np.abs(steps - float(file.data_record_duration)) < ROUNDED).all())
 
 

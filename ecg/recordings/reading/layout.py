@@ -44,7 +44,7 @@ _STATES_RATE = re.compile(
 _IN_HERTZ = re.compile(
     r"(?P<number>\d+(?:[.,]\d+)?)\s*(?P<kilo>k)?(?:hz|hertz|hercios|ヘルツ|赫兹|Гц)\b", re.IGNORECASE
 )
-_MINUS = re.compile(r"(?<!\w)[-−]$")  # which is neither a hyphen nor the middle of a range
+_MINUS = re.compile(r"(?<!\w)[-\u2212]$")  # which is neither a hyphen nor the middle of a range
 _NO_RATE_OF_SAMPLES = re.compile(r"filter|notch|pass|cut|band|mains|bpm|heart|line freq|netz", re.IGNORECASE)
 _STATES_UNIT = re.compile(
     r"^[\W_]*(?:units?|einheit|unité|unidad(?:es)?|unità|unidade|eenheid|単位|单位)\W+(?P<unit>[^\s,;\"']+)",
@@ -161,8 +161,7 @@ def find_layout(path: Path) -> Layout:
     sample = filled[-min(-(-len(filled) // 2), ROWS_LOOKED_AT) :]
     if (longest := max(map(len, sample))) > MAX_ROW:
         raise InputError(
-            f"{path} has rows of {longest:,} characters; each column should be a lead, and each row a sample: transpose "
-            "the table"
+            f"{path} has rows of {longest:,} characters; each column should be a lead: transpose the table"
         )
     quote = _quote(sample) or _quote(filled)
     scores = [_score(sample, delimiter, mark, quote) for delimiter, mark in _DIALECTS]

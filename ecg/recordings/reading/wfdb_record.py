@@ -76,7 +76,9 @@ class Segment:
             raise InputError(f"{self.base}.hea does not state the length of the recording")
         skew = max((int(skew or 0) for skew in self.header.skew), default=0)
         if skew > max(self.header.fs, 1):
-            raise InputError(f"{self.base}.hea states a skew of {skew:,} samples between leads; at most 1 s can be read")
+            raise InputError(
+                f"{self.base}.hea states a skew of {skew:,} samples between leads; at most 1 s can be read"
+            )
         per_frame = sum(int(number or 1) for number in self.header.samps_per_frame)
         if length * per_frame > MAX_SAMPLES_PER_BYTE * sum(file.stat().st_size for file in self.files):
             raise InputError(
