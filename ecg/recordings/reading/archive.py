@@ -3,7 +3,6 @@
 Own code for what zipfile leaves to its callers: paths that lead out, and contents that unpack to far more.
 """
 
-import lzma
 import re
 import struct
 import tempfile
@@ -25,7 +24,8 @@ _RECORD_LINE = 4096  # bytes of a header that its first line is in
 LISTED = 10  # recordings in a message
 
 # What zipfile and its decompressors raise on damaged, encrypted or unknown content; found by mutating archives.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may ask for 4 GiB of memory
 _RECORDINGS = (".edf", ".bdf", ".rec", ".ecg", ".csv", ".tsv", ".txt", ".npy")
 _BESIDE_A_RECORD = ("readme", "license", "records", "annotators", "sha256sums")
 
@@ -70,6 +70,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         )
     for info in infos:
         name = info.filename
+        if info.compress_type not in _METHODS:
+            raise InputError(
+                f"{path} is compressed in a way that is not read: zip it anew, by the usual method (deflate)"
+            )
         if PurePosixPath(name).is_absolute() or ".." in re.split(r"[/\\]", name) or ":" in name or "\\" in name:
             raise InputError(f"{path} is not safe: the path of its file {cleaned(name)!r} leads out of it")
     return [info for info in infos if not info.is_dir() and not _is_junk(info.filename)]
