@@ -5,7 +5,9 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -121,6 +123,52 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and str(error.filename or PARTIAL).endswith(PARTIAL):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def check_replaceable(folder: Path, is_own: Callable[[str], bool]) -> None:
+    """InputError if a folder cannot be replaced: it is a file, or has files of others."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder")
+    if others := sorted(path.name for path in folder.glob("*") if not is_own(path.name) or path.is_dir()):
+        raise InputError(f"{folder} has other files, such as {others[0]!r}: name a folder of its own")
+
+
+@contextmanager
+def replacing_folder(folder: Path, is_own: Callable[[str], bool]) -> Iterator[Path]:
+    """A temporary folder to fill, which replaces `folder` when the block ends and is deleted if the block fails.
+
+    Whoever looks sees the old folder, the new one or, between them, none; also if the program is killed. What a killed
+    one left beside the folder, the next one for the same folder removes.
+
+    Parameters
+    ----------
+    folder : replaced if all of its files are own
+    is_own : whether a file of this name is one of those that are written
+
+    Raises
+    ------
+    InputError
+        if it is a file, has files of others, or cannot be replaced.
+    """
+    check_replaceable(folder, is_own)
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}."
+    for left in folder.parent.iterdir():
+        if re.fullmatch(rf"{re.escape(prefix)}\w+{re.escape(PARTIAL)}", left.name) and left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix, suffix=PARTIAL) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        yield new
+        try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        except OSError as error:
+            if old.exists():
+                old.rename(folder)
+            raise InputError(f"{folder} cannot be replaced ({error.strerror}): name a folder within it") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,6 +1,9 @@
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +76,78 @@ def test_of_files_that_belong_together_all_are_written_or_none(tmp_path: Path) -
     assert sorted(tmp_path.iterdir()) == paths
     files.write_together(dict.fromkeys(paths, b"new"))
     assert [path.read_bytes() for path in paths] == [b"new"] * 3
+
+
+def write_folder(folder: Path, content: str) -> None:
+    with files.replacing_folder(folder, {"a", "b"}.__contains__) as part:
+        for name in ("a", "b"):
+            (part / name).write_text(content)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        write_folder(tmp_path / "mine", content)
+        assert contents(tmp_path / "mine") == {"a": content, "b": content}
+    with pytest.raises(TypeError):
+        write_folder(tmp_path / "mine", None)
+    assert contents(tmp_path / "mine") == {"a": "new", "b": "new"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ecg import files
+from ecg.exceptions import InputError
+rename = Path.rename
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "renaming":
+    Path.rename = lambda path, target: kill() if path.name == "new" else rename(path, target)
+with files.replacing_folder(Path(sys.argv[1]), {"a", "b"}.__contains__) as part:
+    (part / "a").write_text("new")
+    if sys.argv[2] == "writing":
+        kill()
+"""
+
+
+@pytest.mark.parametrize(("when", "left"), [("writing", {"a": "old", "b": "old"}), ("renaming", None)])
+def test_a_killed_program_leaves_the_old_folder_or_none(when: str, left: dict[str, str] | None, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    write_folder(folder, "old")
+    done = subprocess.run([sys.executable, "-c", KILLED, folder, when], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (contents(folder) if folder.exists() else None) == left
+    write_folder(folder, "new")
+    assert contents(folder) == {"a": "new", "b": "new"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["notes", ".hidden"])
+def test_a_folder_with_files_of_others_stays(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match="has other files, such as"):
+        write_folder(tmp_path, "new")
+    assert contents(tmp_path) == {name: "mine"}
+
+
+def test_a_folder_that_cannot_be_replaced_has_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path / "mine", "old")
+    rename = Path.rename
+
+    def busy(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(16, "Device or resource busy")  # as where a disk is mounted
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    with pytest.raises(InputError, match=r"cannot be replaced \(Device or resource busy\): name a folder within it"):
+        write_folder(tmp_path / "mine", "new")
+    assert contents(tmp_path / "mine") == {"a": "old", "b": "old"}
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
