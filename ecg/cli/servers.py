@@ -8,7 +8,6 @@ import typer
 
 from ecg.cli.commands import MODELS, Models
 from ecg.exceptions import needed_for
-from ecg.service.keys import read_keys
 from ecg.service.limits import Limits
 
 
@@ -32,8 +31,8 @@ def serve(
     For research and teaching; not a medical device.
     """
     with needed_for("the service", "service"):
-        from ecg.service import server
-    service = server.Service(models, Limits(max_beats, max_body, max_connections), read_keys(os.environ))
+        from ecg.service import keys, server
+    service = server.Service(models, Limits(max_beats, max_body, max_connections), keys.read_keys(os.environ))
     server.serve(service, host, port, workers, access_log=access_log)
 
 

@@ -256,7 +256,7 @@ def bash(script: str) -> str:
     [
         ("sc", {"score", "scan"}),
         ("score --from ", {"csv", "tsv", "npy", "parquet"}),
-        ("serve --max", {"--max-beats", "--max-body"}),
+        ("serve --max", {"--max-beats", "--max-body", "--max-connections"}),
     ],
 )
 def test_bash_completes_commands_and_options(words: str, completions: set[str]) -> None:
