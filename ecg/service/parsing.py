@@ -1,7 +1,6 @@
 """JSON bodies, parsed within bounds: what a valid body has few of is counted before it can take memory."""
 
-import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from ecg import files
 from ecg.service.limits import SMALL_BODY
 
 SPARE = 64  # more than a valid body has: with so few, the error says where they are
@@ -43,17 +43,10 @@ def parse_json(body: bytes, most_beats: int, length: int) -> Any:
     content = orjson.loads(body)
     if body.count(b":") > 1:
         try:
-            json.loads(body, object_pairs_hook=_without_repeated_names, parse_int=float, parse_float=float)
-        except RecursionError:
-            raise HTTPException(422, "body: it is nested too deeply") from None
+            files.parse_json(body)
+        except ValueError as error:  # a name that is repeated, of which orjson has kept the last
+            raise HTTPException(422, f"body: {error}") from None
     return content
-
-
-def _without_repeated_names(pairs: Sequence[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise HTTPException(422, f"body: the name {name[:40]!r} is repeated")
 
 
 def json_route(most_beats: int, length: int) -> type[APIRoute]:

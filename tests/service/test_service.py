@@ -223,9 +223,9 @@ def test_a_binary_sample_that_is_not_a_finite_number_is_refused_with_its_positio
             422,
             "^body: it has 99,999 times ','",
         ),
-        ("/score", b'{"beat": [1], "beat": [2]}', JSON, 422, "^body: the name 'beat' is repeated"),
-        ("/score", b'{"beat": [1], "b\\u0065at": [2]}', JSON, 422, "^body: the name 'beat' is repeated"),
-        ("/score", b'{"beat": {"a": 1, "a": 1}}', JSON, 422, "^body: the name 'a' is repeated"),
+        ("/score", b'{"beat": [1], "beat": [2]}', JSON, 422, "^body: the key 'beat' is repeated"),
+        ("/score", b'{"beat": [1], "b\\u0065at": [2]}', JSON, 422, "^body: the key 'beat' is repeated"),
+        ("/score", b'{"beat": {"a": 1, "a": 1}}', JSON, 422, "^body: the key 'a' is repeated"),
         (
             "/score?alpha=0.1&alpha=0.2",
             json.dumps({"beat": [0] * 140}).encode(),
