@@ -56,10 +56,11 @@ def parse_json(content: bytes | str) -> Any:
     """A JSON value; ValueError also for what Python accepts: repeated keys, NaN, endless integers, half characters."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:100]!r} is repeated")
+        record: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in record:
+                raise ValueError(f"the key {name[:100]!r} is repeated")
+            record[name] = value
         return record
 
     def integer(digits: str) -> int:
