@@ -240,15 +240,15 @@ def resembling(heart: Heart, normal: np.ndarray, usual: float) -> np.ndarray:
     return alike & _in_time(np.log(_known_rr(heart.rr_before)))
 
 
-def compare_with(heart: Heart, followed: Context, normal: np.ndarray, usual: float) -> Context:
+def compare_with(heart: Heart, followed: Context, normal: np.ndarray, usual: float, like: np.ndarray) -> Context:
     """Compare all beats with a normal beat of another recording of the patient, and with the rhythm of those like it.
 
     Parameters
     ----------
     followed : what `follow` found
     normal, usual : as `resembling` takes them
+    like : bool ndarray of shape (n,), what it found
     """
-    like = resembling(heart, normal, usual)
     normals = np.broadcast_to(_scaled(heart, normal).astype(np.float32), followed.normals.shape)
     return _compare(heart, normals, np.log(_known_rr(heart.rr_before)), like, fixed=True, usual_everywhere=usual)
 

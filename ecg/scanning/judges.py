@@ -164,14 +164,15 @@ class ByNormalHearts:
                 f"The patient's beats were learnt from {format_time(source.start)} to {format_time(source.stop)} of a "
                 "recording of this name: if it is the same, this part has fewer alarms than it should."
             )
-        if resembling(heart, normal, source.usual).sum() < max(FEWEST, FEW_RESEMBLING * len(heart)):
+        like = resembling(heart, normal, source.usual)
+        if like.sum() < max(FEWEST, FEW_RESEMBLING * len(heart)):
             warnings.append(
                 f"Hardly any beat resembles the learnt ones ({source.recording}, lead {source.lead}): this may be "
                 "another patient or lead, or the heart may have changed. Beats are compared with the start "
                 "of the recording instead."
             )
             return compare_with_start(heart, followed), warnings
-        return compare_with(heart, followed, normal, source.usual), warnings
+        return compare_with(heart, followed, normal, source.usual, like), warnings
 
 
 class ByOwnModel:

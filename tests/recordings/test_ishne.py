@@ -88,7 +88,17 @@ def test_missing_samples_and_unknown_resolutions_are_known_as_such(digital: np.n
 
 
 @pytest.mark.parametrize(
-    "changes", [{"leads": 0}, {"leads": 13}, {"leads": -9}, {"rate": 0}, {"at": 10}, {"at": 10**9}]
+    "changes",
+    [
+        {"leads": 0},
+        {"leads": 13},
+        {"leads": -9},
+        {"rate": 0},
+        {"rate": -250},
+        {"samples": -1000},
+        {"at": 10},
+        {"at": 10**9},
+    ],
 )
 def test_an_impossible_header_is_refused(changes: dict[str, int], digital: np.ndarray, tmp_path: Path) -> None:
     assert "is not a valid ISHNE file" in refusal(write(tmp_path, ishne(digital, **changes)))

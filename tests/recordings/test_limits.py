@@ -22,11 +22,11 @@ SIGNAL = "mine.dat 16 200 16 0 0 0 0 MLII\n"
 HANG = 240  # seconds in which all of the files below are refused, also on a busy machine
 
 
-def header(lines: str) -> Callable[[Path], None]:
-    return lambda path: path.with_suffix(".hea").write_text(lines.replace("NAME", path.stem)) and None
+def header(lines: str) -> Callable[[Path], object]:
+    return lambda path: path.with_suffix(".hea").write_text(lines.replace("NAME", path.stem))
 
 
-def annotated(content: bytes) -> Callable[[Path], None]:
+def annotated(content: bytes) -> Callable[[Path], object]:
     def write(path: Path) -> None:
         header(f"NAME 1 360 {N}\n{SIGNAL}")(path)
         path.with_suffix(".atr").write_bytes(content)
@@ -34,8 +34,8 @@ def annotated(content: bytes) -> Callable[[Path], None]:
     return write
 
 
-def text(content: str) -> Callable[[Path], None]:
-    return lambda path: path.with_suffix(".csv").write_text(content) and None
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.with_suffix(".csv").write_text(content)
 
 
 def edf(*labels: str, samples: tuple[int, ...], data: bytes, seconds: str = "1", records: str = "-1") -> bytes:
@@ -48,11 +48,11 @@ def edf(*labels: str, samples: tuple[int, ...], data: bytes, seconds: str = "1",
     return head.encode() + data
 
 
-def in_edf(content: bytes) -> Callable[[Path], None]:
-    return lambda path: path.with_suffix(".edf").write_bytes(content) and None
+def in_edf(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.with_suffix(".edf").write_bytes(content)
 
 
-def zipped(members: dict[str, str]) -> Callable[[Path], None]:
+def zipped(members: dict[str, str]) -> Callable[[Path], object]:
     def write(path: Path) -> None:
         with zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members.items():
@@ -64,7 +64,7 @@ def zipped(members: dict[str, str]) -> Callable[[Path], None]:
 DAMAGED = b"\1\2" * 360 + (b"+0\x14\x14\0+" + b"1" * 30_000).ljust(40_000, b"\0")
 
 # Each took from 6 s to minutes, or gigabytes, before there was a bound.
-SLOW: dict[str, tuple[Callable[[Path], None], str]] = {
+SLOW: dict[str, tuple[Callable[[Path], object], str]] = {
     "signals.hea": (header(f"NAME 100000 360 {N}\n{SIGNAL * 100_000}"), "has more than 262,144 bytes"),
     "many_signals.hea": (header(f"NAME 1001 360 {N}\n{SIGNAL * 1001}"), "has 1,001 signals; at most 1,000"),
     "segments.hea": (header("NAME/9000 1 360 90000\n" + "one 10\n" * 9000), "has 9,000 segments; at most some"),
