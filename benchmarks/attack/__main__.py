@@ -63,7 +63,7 @@ def run(full: bool, only: str) -> Iterator[Result]:
             yield result
     for name, cases in files.GROUPS.items():
         if only in name:
-            yield files.run(name, cases)
+            yield files.run(name, cases())
 
 
 if __name__ == "__main__":
