@@ -32,7 +32,7 @@ if HOOKS in os.environ:  # schemathesis imports this module
 def main(examples: Annotated[int, typer.Option(min=1, help="Largest number for each operation.")] = 500) -> None:
     """Test the running service against its OpenAPI document."""
     with (
-        served(Path.cwd(), ECG_API_KEY=KEY) as (address, _),
+        served(Path.cwd(), variables={"ECG_API_KEY": KEY}) as (address, _),
         tempfile.TemporaryDirectory() as folder,  # for the files that schemathesis writes
     ):
         program = str(Path(sys.executable).with_name("st"))

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def served(
     arguments: Sequence[str] = (),
     log: Path | None = None,
     descriptors: int | None = None,
-    **variables: str,
+    variables: Mapping[str, str] = {},
 ) -> Iterator[tuple[str, int]]:
     """Start `ecg serve` in a folder; yields its address and its process id once it is ready.
 
@@ -38,13 +38,13 @@ def served(
     command = [python, "-m", "ecg", "serve", "--port", str(port), *arguments]
     if descriptors is not None:
         command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
-    with started(command, f"{address}/health/ready", folder, log, **variables) as process:
+    with started(command, f"{address}/health/ready", folder, log, variables) as process:
         yield address, process
 
 
 @contextmanager
 def started(
-    command: Sequence[str], ready: str, folder: Path, log: Path | None = None, **variables: str
+    command: Sequence[str], ready: str, folder: Path, log: Path | None = None, variables: Mapping[str, str] = {}
 ) -> Iterator[int]:
     """Start a server in a folder; yields its process id once the address `ready` answers.
 
@@ -52,7 +52,7 @@ def started(
     """
     with (
         open(log or os.devnull, "wb") as output,  # noqa: PTH123
-        subprocess.Popen(command, cwd=folder, env=os.environ | variables, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, cwd=folder, env={**os.environ, **variables}, stdout=output, stderr=output) as process,
     ):
         try:
             while not _answers(ready):

@@ -1,7 +1,6 @@
 """Raw HTTP/1.1 over sockets: what no HTTP client would send."""
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -10,6 +9,15 @@ from pathlib import Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CLOSED = (ConnectionError, asyncio.IncompleteReadError, EOFError)
+
+
+def megabytes(process: int, name: str) -> float:
+    """An amount of memory in /proc/PROCESS/status, in MB; 0 if the process has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -40,26 +48,22 @@ class Target:
 
     def memory(self) -> float:
         """The memory of the process in MB."""
-        return self._status("VmRSS")
+        return megabytes(self.process, "VmRSS")
 
     def peak(self) -> float:
         """The largest memory of the process in MB since `reset_peak`."""
-        return self._status("VmHWM")
+        return megabytes(self.process, "VmHWM")
 
     def reset_peak(self) -> None:
         """Begin to measure the largest memory anew."""
         Path(f"/proc/{self.process}/clear_refs").write_text("5", encoding="ascii")
-
-    def _status(self, name: str) -> float:
-        lines = Path(f"/proc/{self.process}/status").read_text(encoding="ascii").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
     def open_connections(self) -> int:
         """How many sockets the process has open."""
         count = 0
         for descriptor in Path(f"/proc/{self.process}/fd").iterdir():
             with suppress(FileNotFoundError):
-                count += os.readlink(descriptor).startswith("socket:")
+                count += str(descriptor.readlink()).startswith("socket:")
         return count
 
 
@@ -79,7 +83,7 @@ async def connected(port: int, receive_buffer: int | None = None) -> AsyncIterat
     try:
         yield reader, writer
     finally:
-        writer.transport.abort()  # type: ignore[attr-defined]
+        writer.transport.abort()
 
 
 async def read_answer(reader: asyncio.StreamReader, *, body: bool = True) -> tuple[int, dict[str, str], bytes]:

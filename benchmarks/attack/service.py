@@ -3,10 +3,10 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import chain, repeat
 
 import numpy as np
@@ -28,12 +28,12 @@ OK = frozenset({200})
 class Attack:
     """An attack on a running service.
 
-    run : given the service, what to count, and whether to take the full time
+    run : given the service and what to count
     growth_limit : MB that it may add to the memory of the service at most, even for a moment; None for any number
     """
 
     name: str
-    run: Callable[[Target, Result, bool], Awaitable[None]]
+    run: Callable[[Target, Result], Awaitable[None]]
     growth_limit: float | None = None
 
 
@@ -48,7 +48,7 @@ def beat_json() -> bytes:
     return json.dumps({"beat": [round(float(sample), 3) for sample in real_beats()[0]]}).encode()
 
 
-async def large_heads(target: Target, result: Result, full: bool) -> None:
+async def large_heads(target: Target, result: Result) -> None:
     """Heads of requests without a key that are far too large, or that never end."""
     start = b"POST /score HTTP/1.1\r\nhost: localhost\r\n"
     block = b"a" * MEGABYTE
@@ -68,9 +68,11 @@ async def large_heads(target: Target, result: Result, full: bool) -> None:
     )
 
 
-async def endless_bodies(target: Target, result: Result, full: bool) -> None:
+async def endless_bodies(target: Target, result: Result) -> None:
     """Chunked bodies with the key whose extensions or trailers never end."""
-    head = target.request("POST", "/score", headers={"content-type": "application/json", "transfer-encoding": "chunked"})
+    head = target.request(
+        "POST", "/score", headers={"content-type": "application/json", "transfer-encoding": "chunked"}
+    )
     block = b"a" * 10_000
     cases: dict[str, Iterable[bytes]] = {
         "a chunk's extension without end": chain([head, b"1;x="], repeat(block, 10**6)),
@@ -90,7 +92,7 @@ async def _refused(
     result.answered(name, await status_of(target.port, parts, seconds), accepted)
 
 
-async def pipelined(target: Target, result: Result, full: bool) -> None:
+async def pipelined(target: Target, result: Result) -> None:
     """Ten thousand requests in one write."""
     count = 10_000
     async with connected(target.port) as (reader, writer):
@@ -107,7 +109,7 @@ async def pipelined(target: Target, result: Result, full: bool) -> None:
         sending.cancel()
 
 
-async def held(target: Target, result: Result, full: bool) -> None:
+async def held(target: Target, result: Result) -> None:
     """Connections that are held without a complete request, or whose answers are not read.
 
     They are opened all at once, and the service is to close them within its limits.
@@ -137,7 +139,7 @@ async def _dripped(writer: asyncio.StreamWriter, start: bytes, drop: bytes, seco
             await writer.drain()
 
 
-async def idle(target: Target, result: Result, full: bool) -> None:
+async def idle(target: Target, result: Result) -> None:
     """Connections that are kept alive after an answer, without another request."""
     before, request = target.open_connections(), target.request("GET", "/health/live")
     async with AsyncExitStack() as stack:
@@ -160,7 +162,7 @@ async def _status(reader: asyncio.StreamReader, seconds: float = ANSWER) -> int 
         return 0
 
 
-async def unread(target: Target, result: Result, full: bool) -> None:
+async def unread(target: Target, result: Result) -> None:
     """Many large answers are asked for, and none is read."""
     before = target.open_connections()
     body = real_beats()[:4000].tobytes()
@@ -178,7 +180,7 @@ async def unread(target: Target, result: Result, full: bool) -> None:
             task.cancel()
 
 
-async def many_connections(target: Target, result: Result, full: bool) -> None:
+async def many_connections(target: Target, result: Result) -> None:
     """2,000 connections at once, without a request."""
     async with AsyncExitStack() as stack:
         for _ in range(2000):
@@ -223,7 +225,7 @@ def json_bodies() -> Iterator[tuple[str, str, bytes, dict[str, str]]]:
     yield "another content type", one, beat, {"content-type": "text/plain"}
 
 
-async def hostile_json(target: Target, result: Result, full: bool) -> None:
+async def hostile_json(target: Target, result: Result) -> None:
     """Bodies that are no beats; each is to be refused."""
     for name, path, body, headers in json_bodies():
         request = target.request("POST", path, body, headers)
@@ -237,7 +239,10 @@ def malformed(target: Target) -> Iterator[tuple[str, bytes]]:
     chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (length, beat)
     both = b"content-length: %d\r\ntransfer-encoding: chunked\r\n\r\n" % length
     yield "both content-length and transfer-encoding", start + both + chunk
-    yield "transfer-encoding before content-length", start + b"transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n" + chunk
+    yield (
+        "transfer-encoding before content-length",
+        start + b"transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n" + chunk,
+    )
     yield "two content-lengths", start + b"content-length: %d\r\ncontent-length: 3\r\n\r\n" % length + beat
     yield "a list of content-lengths", start + b"content-length: %d, %d\r\n\r\n" % (length, length) + beat
     yield "a negative content-length", start + b"content-length: -1\r\n\r\n" + beat
@@ -268,13 +273,13 @@ def malformed(target: Target) -> Iterator[tuple[str, bytes]]:
     yield "bytes above 127 in the path", b"GET /\xff\xfe HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
-async def smuggled(target: Target, result: Result, full: bool) -> None:
+async def smuggled(target: Target, result: Result) -> None:
     """Malformed requests; each is to be refused, or its connection closed."""
     for name, request in malformed(target):
         result.answered(name, await status_of(target.port, [request], HEAD + ANSWER), REFUSED)
 
 
-async def methods(target: Target, result: Result, full: bool) -> None:
+async def methods(target: Target, result: Result) -> None:
     """HEAD answers as GET does, without a body; where there is POST alone, 405 says so; no other method is known."""
     async with connected(target.port) as (reader, writer):
         writer.write(target.request("GET", "/openapi.json"))
@@ -293,7 +298,7 @@ async def methods(target: Target, result: Result, full: bool) -> None:
                 result.answered(f"{method} {path}", status_other, REFUSED)
 
 
-async def wrong_keys(target: Target, result: Result, full: bool) -> None:
+async def wrong_keys(target: Target, result: Result) -> None:
     """Requests without the key, or with another, are refused with 401."""
     sent = ["", "Bearer", "Bearer ", "Bearer wrong", f"Basic {target.key}", target.key, f"Bearer {target.key[:-1]}"]
     sent += [f"Bearer {target.key}\u00e9", f"Bearer {target.key} {target.key}", f"Bearer {'a' * 30_000}"]
@@ -306,10 +311,9 @@ async def wrong_keys(target: Target, result: Result, full: bool) -> None:
         result.answered(f"/model with {value[:40]!r}", await status_of(target.port, [request], ANSWER), REFUSED)
 
 
-async def steady(target: Target, result: Result, full: bool) -> None:
+async def steady(target: Target, result: Result, requests: int) -> None:
     """Many valid and invalid requests on connections that are kept alive: memory does not grow."""
-    total, connections = (100_000 if full else 20_000), 8
-    samples = real_beats()
+    connections, samples = 8, real_beats()
     cycle = [
         (target.request("POST", "/score", beat_json()), OK),
         (target.request("POST", "/score/binary", samples[:8].tobytes(), {"content-type": MESSAGE}), OK),
@@ -331,39 +335,34 @@ async def steady(target: Target, result: Result, full: bool) -> None:
     await asyncio.gather(*(ask(2_000 // connections) for _ in range(connections)))  # to warm up
     target.reset_peak()
     before = target.memory()
-    await asyncio.gather(*(ask(total // connections) for _ in range(connections)))
+    await asyncio.gather(*(ask(requests // connections) for _ in range(connections)))
     result.growth = target.memory() - before
 
 
-ATTACKS = [
-    Attack("large heads, before the key is checked", large_heads, growth_limit=50),
-    Attack("bodies without end", endless_bodies, growth_limit=100),
-    Attack("10,000 requests in one write", pipelined, growth_limit=50),
-    Attack("660 requests that are half sent", held, growth_limit=100),
-    Attack("500 idle connections", idle, growth_limit=50),
-    Attack("answers that are not read", unread),
-    Attack("2,000 connections", many_connections, growth_limit=100),
-    Attack("JSON", hostile_json),
-    Attack("malformed requests", smuggled),
-    Attack("methods", methods),
-    Attack("keys in requests", wrong_keys),
-    Attack("many requests", steady, growth_limit=10),
-]
+def attacks(requests: int) -> list[Attack]:
+    """All of them; one is a number of requests, of which most are valid."""
+    return [
+        Attack("large heads, before the key is checked", large_heads, growth_limit=50),
+        Attack("bodies without end", endless_bodies, growth_limit=100),
+        Attack("10,000 requests in one write", pipelined, growth_limit=50),
+        Attack("660 requests that are half sent", held, growth_limit=100),
+        Attack("500 idle connections", idle, growth_limit=50),
+        Attack("answers that are not read", unread),
+        Attack("2,000 connections", many_connections, growth_limit=100),
+        Attack("JSON", hostile_json),
+        Attack("malformed requests", smuggled),
+        Attack("methods", methods),
+        Attack("keys in requests", wrong_keys),
+        Attack("many requests", partial(steady, requests=requests), growth_limit=10),
+    ]
 
 
-@asynccontextmanager
-async def _measured(target: Target, result: Result) -> AsyncIterator[None]:
-    """Measure the memory of the service, and what the attack adds to it unless it measures that itself."""
+async def carry_out(attack: Attack, target: Target, result: Result) -> None:
+    """Run an attack; measure the memory of the service, and what it adds unless it measures that itself."""
+    result.growth_limit = attack.growth_limit
     target.reset_peak()
     before = target.memory()
-    yield
+    await attack.run(target, result)
     result.memory = target.memory()
     if result.growth is None:
         result.growth = target.peak() - before
-
-
-async def carry_out(attack: Attack, target: Target, result: Result, full: bool) -> None:
-    """Run an attack; what it counts, and the memory that it takes."""
-    result.growth_limit = attack.growth_limit
-    async with _measured(target, result):
-        await attack.run(target, result, full)
