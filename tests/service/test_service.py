@@ -320,7 +320,7 @@ def test_requests_beats_and_alarms_are_counted(detector: Detector, beats: np.nda
 
 def test_requests_that_are_refused_before_their_body_is_read_are_counted(detector: Detector) -> None:
     key = {"authorization": "Bearer s3cret"}
-    client = TestClient(make_app(detector, bounds=Limits(body=1000), key="s3cret"))
+    client = TestClient(make_app(detector, bounds=Limits(body=1000), keys=["s3cret"]))
     client.get("/model")
     client.post("/score", content=bytes(2000), headers=key | JSON)
     client.post("/score", content=iter([bytes(2000)]), headers=key | JSON)
@@ -338,7 +338,7 @@ def test_services_in_one_process_count_apart(detector: Detector) -> None:
 
 
 def test_a_service_with_a_key_requires_it(detector: Detector, beats: np.ndarray) -> None:
-    client = TestClient(make_app(detector, bounds=Limits(body=1000), key="s3cret"))
+    client = TestClient(make_app(detector, bounds=Limits(body=1000), keys=["s3cret"]))
     beat = {"beat": beats[0].tolist()}
     for headers in (
         {},
@@ -349,9 +349,9 @@ def test_a_service_with_a_key_requires_it(detector: Detector, beats: np.ndarray)
         response = client.post("/score", content=bytes(2000), headers=headers | JSON)
         assert_problem(response, 401, "Authorization: Bearer <key>")
         assert response.headers["www-authenticate"] == "Bearer"
-    client = TestClient(make_app(detector, key="s3cret"), headers={"authorization": "Bearer s3cret"})
+    client = TestClient(make_app(detector, keys=["s3cret"]), headers={"authorization": "Bearer s3cret"})
     assert client.post("/score", json=beat).status_code == 200
-    stranger = TestClient(make_app(detector, key="s3cret"))
+    stranger = TestClient(make_app(detector, keys=["s3cret"]))
     assert_problem(stranger.get("/model"), 401, "Bearer")
     for scheme in ("bearer", "BEARER"):
         assert stranger.get("/model", headers={"authorization": f"{scheme} s3cret"}).status_code == 200
