@@ -20,7 +20,7 @@ from benchmarks.service import served
 from ecg.detector.model import Model
 
 HOOKS = "SCHEMATHESIS_HOOKS"
-KEY = "a key"
+KEY = "a-key"
 
 if HOOKS in os.environ:  # schemathesis imports this module
     sample = st.floats(-1e6, 1e6, width=32)

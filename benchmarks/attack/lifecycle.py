@@ -14,10 +14,11 @@ from pathlib import Path
 from benchmarks.attack.connections import CLOSED, Target, connected, read_answer, status_of
 from benchmarks.attack.monitor import monitored
 from benchmarks.attack.results import Result
-from benchmarks.attack.service import ANSWER, KEEP_ALIVE, MESSAGE, OK, beat_json, real_beats
+from benchmarks.attack.service import ANSWER, BINARY, OK, beat_json, real_beats
 from benchmarks.service import exit_status, free_port, served
+from ecg.service import limits
 
-KEY = "a key"
+KEY = "a-key"
 SHUTDOWN = 10.0  # seconds within which the service ends
 UPLOADS, UPLOAD_BEATS = 100, 3700  # of 2 MB each
 TRACEBACK = b"Traceback (most recent call last)"
@@ -86,7 +87,7 @@ async def uploads_at_shutdown(result: Result) -> None:
     """SIGTERM amid uploads: all that have begun are answered; before new ones are refused, readiness says so."""
     with service() as target:
         request = target.request(
-            "POST", "/score/binary", real_beats()[:UPLOAD_BEATS].tobytes(), {"content-type": MESSAGE}
+            "POST", "/score/binary", real_beats()[:UPLOAD_BEATS].tobytes(), {"content-type": BINARY}
         )
         half, reached = len(request) // 2, asyncio.Event()
         waiting, resume = [0], asyncio.Event()
@@ -146,7 +147,7 @@ async def few_descriptors(result: Result) -> None:
         requests = [
             target.request("GET", "/metrics"),
             target.request("POST", "/score", beat_json()),
-            target.request("POST", "/score/binary", samples, {"content-type": MESSAGE}),
+            target.request("POST", "/score/binary", samples, {"content-type": BINARY}),
         ]
 
         async def ask(number: int) -> None:
@@ -155,10 +156,12 @@ async def few_descriptors(result: Result) -> None:
                 async with connected(target.port) as (reader, writer):
                     writer.write(requests[number % len(requests)])
                     try:
-                        status = (await asyncio.wait_for(read_answer(reader), 2 * (KEEP_ALIVE + ANSWER)))[0]
+                        status = (
+                            await asyncio.wait_for(read_answer(reader), 2 * (limits.KEEP_ALIVE_SECONDS + ANSWER))
+                        )[0]
                     except TimeoutError:
                         status = None
-                    await asyncio.sleep(KEEP_ALIVE)  # keeps its connection
+                    await asyncio.sleep(limits.KEEP_ALIVE_SECONDS)  # keeps its connection
             result.answered(f"connection {number}", status, {0, 200})
 
         await asyncio.gather(*(ask(number) for number in range(300)))
@@ -170,24 +173,25 @@ async def few_descriptors(result: Result) -> None:
 
 async def keys_at_start(result: Result) -> None:
     """A key that is empty or blank is refused; a file of keys may hold two, so that one can replace the other."""
-    for key in ("", " ", "\n", "\t \r\n", "a\nb"):
+    for key in ("", " ", "\n", "\t \r\n"):
         command = [sys.executable, "-m", "ecg", "serve", "--port", str(free_port())]
+        process = await asyncio.create_subprocess_exec(
+            *command, env=os.environ | {"ECG_API_KEY": key}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         result.tried += 1
-        with subprocess.Popen(
-            command, env=os.environ | {"ECG_API_KEY": key}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as process:
-            try:
-                _, errors = process.communicate(timeout=ANSWER)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                result.loss(f"ECG_API_KEY={key!r}: the service starts")
-                continue
+        try:
+            _, errors = await asyncio.wait_for(process.communicate(), 2 * ANSWER)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            result.loss(f"ECG_API_KEY={key!r}: the service starts")
+            continue
         if TRACEBACK in errors or process.returncode != 1:
             result.crash(f"ECG_API_KEY={key!r}: status {process.returncode}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "keys")
-        path.write_text("first\nsecond\n", encoding="utf-8")
-        with service(key=None, ECG_API_KEY_FILE=str(path)) as target:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"first\nsecond\n")
+        file.flush()
+        with service(key=None, ECG_API_KEY_FILE=file.name) as target:
             keys = {"first": OK, "second": OK, "": {401}, "first second": {401}, "third": {401}}
             for key, accepted in keys.items():
                 request = target.request("GET", "/model", headers={"authorization": f"Bearer {key}"})

@@ -14,13 +14,11 @@ import numpy as np
 from benchmarks.attack.connections import CLOSED, Target, connected, read_answer, send, status_of
 from benchmarks.attack.results import REFUSED, Result
 from ecg.data import beats
+from ecg.service import limits
 
 ANSWER = 5.0  # seconds within which a complete request is to be answered, and for which a limit may be exceeded
-# What the service allows, in seconds.
-HEAD, BODY_GRACE, KEEP_ALIVE, WRITE_STALL = 10.0, 10.0, 5.0, 30.0
-
 MEGABYTE = 1_000_000
-MESSAGE = "application/octet-stream"
+BINARY = "application/octet-stream"
 OK = frozenset({200})
 
 
@@ -64,7 +62,7 @@ async def large_heads(target: Target, result: Result) -> None:
         "empty lines before the request, without end": repeat(b"\r\n" * 1000, 10**6),
     }
     await asyncio.gather(
-        *(_refused(target, result, name, parts, REFUSED, HEAD + ANSWER) for name, parts in cases.items())
+        *(_refused(target, result, name, parts, REFUSED, limits.HEAD_SECONDS + ANSWER) for name, parts in cases.items())
     )
 
 
@@ -82,7 +80,7 @@ async def endless_bodies(target: Target, result: Result) -> None:
         "empty chunk sizes": chain([head], repeat(b"\r\n" * 5_000, 10**6)),
     }
     await asyncio.gather(
-        *(_refused(target, result, name, parts, REFUSED, BODY_GRACE + ANSWER) for name, parts in cases.items())
+        *(_refused(target, result, name, parts, REFUSED, limits.BODY_SECONDS + ANSWER) for name, parts in cases.items())
     )
 
 
@@ -116,14 +114,15 @@ async def held(target: Target, result: Result) -> None:
     """
     before = target.open_connections()
     head = target.request("POST", "/score", headers={"content-type": "application/json", "content-length": "10000000"})
+    seconds = ANSWER + max(limits.HEAD_SECONDS, limits.ROOM_SECONDS + limits.BODY_SECONDS)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for _ in range(600):
             _, writer = await stack.enter_async_context(connected(target.port))
-            group.create_task(_dripped(writer, b"GET /model HTTP/1.1\r\nx: ", b"a", HEAD + ANSWER))
+            group.create_task(_dripped(writer, b"GET /model HTTP/1.1\r\nx: ", b"a", seconds))
         for _ in range(60):
             _, writer = await stack.enter_async_context(connected(target.port))
-            group.create_task(_dripped(writer, head, b"1", BODY_GRACE + ANSWER))
-        await asyncio.sleep(max(HEAD, BODY_GRACE) + ANSWER)
+            group.create_task(_dripped(writer, head, b"1", seconds))
+        await asyncio.sleep(seconds)
         result.tried += 660
         for number in range(target.open_connections() - before):
             result.hang(f"held connection {number}")
@@ -147,7 +146,7 @@ async def idle(target: Target, result: Result) -> None:
             reader, writer = await stack.enter_async_context(connected(target.port))
             writer.write(request)
             result.answered(f"connection {number}", await _status(reader), OK)
-        await asyncio.sleep(KEEP_ALIVE + ANSWER)
+        await asyncio.sleep(limits.KEEP_ALIVE_SECONDS + ANSWER)
         for number in range(target.open_connections() - before):
             result.hang(f"idle connection {number}")
 
@@ -166,13 +165,13 @@ async def unread(target: Target, result: Result) -> None:
     """Many large answers are asked for, and none is read."""
     before = target.open_connections()
     body = real_beats()[:4000].tobytes()
-    request = target.request("POST", "/score/binary", body, {"content-type": MESSAGE})
+    request = target.request("POST", "/score/binary", body, {"content-type": BINARY})
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         tasks = []
         for _ in range(10):
             _, writer = await stack.enter_async_context(connected(target.port, receive_buffer=4096))
             tasks.append(group.create_task(send(writer, repeat(request, 50))))
-        await asyncio.sleep(WRITE_STALL + 2 * ANSWER)  # the first of them is stalled after some seconds
+        await asyncio.sleep(limits.WRITE_SECONDS + 2 * ANSWER)  # the first of them is stalled after some seconds
         result.tried += 10
         for number in range(target.open_connections() - before):
             result.hang(f"connection {number} whose answers are not read")
@@ -276,7 +275,7 @@ def malformed(target: Target) -> Iterator[tuple[str, bytes]]:
 async def smuggled(target: Target, result: Result) -> None:
     """Malformed requests; each is to be refused, or its connection closed."""
     for name, request in malformed(target):
-        result.answered(name, await status_of(target.port, [request], HEAD + ANSWER), REFUSED)
+        result.answered(name, await status_of(target.port, [request], limits.HEAD_SECONDS + ANSWER), REFUSED)
 
 
 async def methods(target: Target, result: Result) -> None:
@@ -316,11 +315,11 @@ async def steady(target: Target, result: Result, requests: int) -> None:
     connections, samples = 8, real_beats()
     cycle = [
         (target.request("POST", "/score", beat_json()), OK),
-        (target.request("POST", "/score/binary", samples[:8].tobytes(), {"content-type": MESSAGE}), OK),
-        (target.request("POST", "/score/binary", samples[:200].tobytes(), {"content-type": MESSAGE}), OK),
+        (target.request("POST", "/score/binary", samples[:8].tobytes(), {"content-type": BINARY}), OK),
+        (target.request("POST", "/score/binary", samples[:200].tobytes(), {"content-type": BINARY}), OK),
         (target.request("POST", "/score", beat_json()[:-9]), REFUSED),
         (target.request("POST", "/score", b'{"beat":[1,2]}'), REFUSED),
-        (target.request("POST", "/score/binary", b"abc", {"content-type": MESSAGE}), REFUSED),
+        (target.request("POST", "/score/binary", b"abc", {"content-type": BINARY}), REFUSED),
         (target.request("GET", "/model", key=False), REFUSED),
         (target.request("GET", "/health/ready"), OK),
     ]
