@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import math
 import os
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -122,7 +124,7 @@ def judge(case: Case, done: Done, folder: Path, result: Result) -> None:
 
 
 def execute(arguments: Sequence[str], folder: Path, seconds: float) -> Done:
-    """Run Python in a folder, for some seconds at most."""
+    """Run Python in a folder, for some seconds of computing at most, or ten times as many of waiting."""
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(
@@ -135,11 +137,14 @@ def execute(arguments: Sequence[str], folder: Path, seconds: float) -> Done:
         ) as process,
     ):
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-        end, peak = time.monotonic() + seconds, 0.0
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds) + 1))
+        end, peak = time.monotonic() + 10 * seconds, 0.0
         while process.poll() is None and time.monotonic() < end:
             peak = max(peak, megabytes(process.pid, "VmHWM"))  # what the system counts includes the attacker's own
             time.sleep(0.02)
         status = process.poll()
+        if status in (-signal.SIGXCPU, -signal.SIGKILL):  # by the limit
+            status = None
         process.kill()
         process.wait()
         output.seek(0)
@@ -148,13 +153,14 @@ def execute(arguments: Sequence[str], folder: Path, seconds: float) -> Done:
 
 @cache
 def seconds_for_a_good_file() -> float:
-    """How long the slowest command takes for a small valid file."""
+    """How long the slowest command computes for a small valid file."""
     with tempfile.TemporaryDirectory() as temporary:
-        start = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = execute(recording_csv(Path(temporary)), Path(temporary), 60)
-        if done.status != 0:
-            sys.exit(f"a valid recording is not read: {done.printed}")
-        return time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.status != 0:
+        sys.exit(f"a valid recording is not read: {done.printed}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def ecg(*arguments: str) -> list[str]:

@@ -56,10 +56,11 @@ class Result:
         elif status not in accepted:
             self.loss(f"{what}: {status or 'closed without an answer'}")
 
-    def hang(self, what: str) -> None:
-        """Count something that did not end in time."""
-        self.hangs += 1
-        self.failures.append(f"{what}: no end")
+    def hang(self, what: str, number: int = 1) -> None:
+        """Count things that did not end in time."""
+        if number > 0:
+            self.hangs += number
+            self.failures.append(f"{what}: no end" if number == 1 else f"{what}: no end of {number:,}")
 
     def crash(self, what: str) -> None:
         """Count an end of the process, or a traceback."""

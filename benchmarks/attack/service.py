@@ -105,6 +105,7 @@ async def pipelined(target: Target, result: Result) -> None:
                 break
             result.answered(f"request {number}", status, OK)
         sending.cancel()
+        result.tried = count
 
 
 async def held(target: Target, result: Result) -> None:
@@ -124,8 +125,7 @@ async def held(target: Target, result: Result) -> None:
             group.create_task(_dripped(writer, head, b"1", seconds))
         await asyncio.sleep(seconds)
         result.tried += 660
-        for number in range(target.open_connections() - before):
-            result.hang(f"held connection {number}")
+        result.hang("connections that are held", target.open_connections() - before)
 
 
 async def _dripped(writer: asyncio.StreamWriter, start: bytes, drop: bytes, seconds: float) -> None:
@@ -147,8 +147,7 @@ async def idle(target: Target, result: Result) -> None:
             writer.write(request)
             result.answered(f"connection {number}", await _status(reader), OK)
         await asyncio.sleep(limits.KEEP_ALIVE_SECONDS + ANSWER)
-        for number in range(target.open_connections() - before):
-            result.hang(f"idle connection {number}")
+        result.hang("idle connections", target.open_connections() - before)
 
 
 async def _status(reader: asyncio.StreamReader, seconds: float = ANSWER) -> int | None:
@@ -173,8 +172,7 @@ async def unread(target: Target, result: Result) -> None:
             tasks.append(group.create_task(send(writer, repeat(request, 50))))
         await asyncio.sleep(limits.WRITE_SECONDS + 2 * ANSWER)  # the first of them is stalled after some seconds
         result.tried += 10
-        for number in range(target.open_connections() - before):
-            result.hang(f"connection {number} whose answers are not read")
+        result.hang("connections whose answers are not read", target.open_connections() - before)
         for task in tasks:
             task.cancel()
 
