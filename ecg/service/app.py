@@ -30,6 +30,7 @@ from ecg.service.stopping import Stopping
 
 MAX_INLINE = 64  # beats that are scored on the event loop: with so few, a thread would take longer to start
 BINARY = "application/octet-stream"
+RIPPLES = 8  # of the example, in a beat
 
 DESCRIPTION = f"""
 Scores single heartbeats by the reconstruction error of an autoencoder that was trained on normal beats only.
@@ -118,17 +119,15 @@ def make_app(
 def _example(detector: Detector) -> list[float]:
     """A beat for the documentation, of the model's length, that scores as normal beats do.
 
-    No beat ships with a model. What it reconstructs from nothing, and from its reconstructions in turn, is near to the
-    normal beats that it was trained on; the one that scores most like them is chosen.
+    No beat ships with a model. What it reconstructs of nothing is near to the normal beats that it was trained on; a
+    ripple makes it score as the median of them.
     """
     held_out = np.concatenate([np.empty(0), *detector.calibration.held_out])
     usual = float(np.median(held_out)) if len(held_out) else detector.calibration.threshold / 10
-    beats = [np.zeros(detector.length)]
-    for _ in range(5):
-        beats.append(detector.score(beats[-1:], details=True).reconstruction[0])
-    rounded = np.round(np.array(beats[1:], float), 3)
-    distances = np.abs(np.log(np.maximum(detector.score(rounded).score, np.finfo(np.float32).tiny) / usual))
-    return rounded[np.argmin(distances)].tolist()
+    smooth = detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0]
+    ripple = np.sin(2 * np.pi * RIPPLES * np.arange(detector.length) / detector.length)
+    beats = np.round(smooth + np.geomspace(1e-3, 2, 100)[:, None] * ripple, 3)
+    return beats[np.argmin(np.abs(detector.score(beats).score - usual))].tolist()
 
 
 def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], monitoring: ServiceMetrics) -> APIRouter:
@@ -166,7 +165,11 @@ def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], mo
         f"Beats one after the other, {detector.length} samples each, every sample a little-endian 32-bit float: "
         f"{4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The fastest way to send many."
     )
-    content = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
+    size = {
+        "minLength": 4 * detector.length,
+        "maxLength": 4 * detector.length * bounds.beats,
+    }  # a multiple of the first
+    content = {BINARY: {"schema": {"type": "string", "format": "binary", **size}}}
 
     @router.post(
         "/score/binary",

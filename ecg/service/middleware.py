@@ -30,7 +30,7 @@ class RequestGuard:
     def __init__(self, app: ASGIApp, bounds: Limits, keys: Sequence[str], stopping: Stopping) -> None:
         self.app, self.limit, self.stopping = app, bounds.body, stopping
         self.keys = [key.encode() for key in keys]
-        self.room = _Room(limits.BODIES_ON_THEIR_WAY * self.limit)
+        self.room = Room(limits.BODIES_ON_THEIR_WAY * self.limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -75,7 +75,7 @@ class RequestGuard:
         return any(matches)  # after all of them: the time does not tell which one is alike
 
 
-class _Room:
+class Room:
     """Memory for large bodies; who finds none waits, and is not read from meanwhile."""
 
     def __init__(self, size: int) -> None:
