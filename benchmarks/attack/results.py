@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 HEALTH = 1.0  # seconds within which a probe is to be answered
 REFUSED = frozenset({0, *range(400, 500)})  # HTTP statuses; 0 for a connection that is closed without an answer
-SHOWN = 5  # failures that are named below the table, for each attack
+SHOWN = 20  # failures that are named below the table, for each attack
 
 COLUMNS = ("inputs", "5xx", "hangs", "crashes", "losses", "MB", "growth MB", "health s")
 

@@ -137,14 +137,14 @@ def test_a_probe_is_timed_and_one_that_fails_is_infinitely_slow() -> None:
 )
 def test_any_harm_fails_the_row_and_the_table_names_it(harm: dict[str, float]) -> None:
     good, bad = Result("good", tried=3, growth=9.0, growth_limit=10.0, health=0.9), Result("bad", tried=3, **harm)
-    bad.failures += [f"input {number}" for number in range(7)]
+    bad.failures += [f"input {number}" for number in range(22)]
     assert good.held
     assert not bad.held
     _, first, second, *rest = table([good, bad]).splitlines()
     assert first.startswith("good")
     assert "FAILED" not in first
     assert second.endswith("FAILED")
-    assert rest == [*(f"    input {number}" for number in range(5)), "    and 2 more"]
+    assert rest == [*(f"    input {number}" for number in range(20)), "    and 2 more"]
 
 
 def test_the_memory_and_the_connections_of_a_process_are_read(tmp_path: Path) -> None:
