@@ -16,8 +16,8 @@ help: ## this list
 install: $(VENV)/installed ## install what the pipeline needs into .venv
 install-dev: $(VENV)/installed-dev ## the same, with what the dashboard, testing and linting need
 
-repro: install ## install, then rebuild everything that is not up to date
-	dvc repro
+repro: install ## install, then rebuild everything that is not up to date, once no other rebuild is at work here
+	python -m stages
 
 experiments: install ## list the experiments: the metrics that matter, the parameters that differ
 	dvc exp show --no-pager --only-changed --hide-workspace --sort-by auc --sort-order desc --drop '$(OTHER_COLUMNS)'

@@ -123,7 +123,7 @@ def score(installation: Installation) -> None:
 
 def serve(installation: Installation, test: np.ndarray) -> None:
     """Print how many of a thousand test beats the service finds anomalous."""
-    with served(installation.folder, installation.python, **OUTSIDE) as (address, _):
+    with served(installation.folder, installation.python, variables=OUTSIDE) as (address, _):
         answer = post(f"{address}/score/binary", test[:1000].astype("<f4").tobytes(), "application/octet-stream")
     print(f"  ecg serve: {sum(json.loads(answer)['anomalous'])} of 1,000 beats anomalous")
 
@@ -177,7 +177,7 @@ def show(installation: Installation) -> None:
     """Print whether the dashboard's server starts."""
     port = str(free_port())
     command = [str(installation.environment / "bin" / "ecg"), "dashboard", "--beats", "nowhere.npz", "--port", port]
-    with started(command, f"http://localhost:{port}/_stcore/health", installation.folder, **OUTSIDE):
+    with started(command, f"http://localhost:{port}/_stcore/health", installation.folder, variables=OUTSIDE):
         print("  ecg dashboard: answers")
 
 
