@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ecg.detector.stream import Stream
 from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
 from ecg.files import read_all_arrays, sha256, write_json
-from ecg.hearts import learnt
+from ecg.hearts import context, learnt
 from ecg.hearts import model as hearts
 from ecg.recordings.reading import Lead, open_lead
 from ecg.scanning.display import parse_time
@@ -122,8 +122,8 @@ def _parquet() -> list[bytes]:
     columns = {str(i): [0.5, -0.25, 1e-3] for i in range(LENGTH)}
     labelled = pa.table({"class": ["N", "V", "N"], **columns})
     return [
-        seeds.written(lambda path: parquet.write_table(table, path, compression=compression), "seed.parquet")
-        for table, compression in ((labelled, "snappy"), (pa.table(columns), "none"))
+        seeds.written(partial(parquet.write_table, labelled, compression="snappy"), "seed.parquet"),
+        seeds.written(partial(parquet.write_table, pa.table(columns), compression="none"), "seed.parquet"),
     ]
 
 
@@ -172,8 +172,8 @@ def _model_files() -> dict[str, bytes]:
 
 @cache
 def _patient_files() -> dict[str, bytes]:
-    width = 2 * (learnt.LENGTH // learnt.STEP) + len(learnt.RHYTHM) + len(learnt.SURROUNDINGS)
-    shapes = {"normal": (learnt.LENGTH,), "beats": (1, width), "scores": (30,)}
+    width = 2 * (context.LENGTH // context.STEP) + len(context.RHYTHM) + len(context.SURROUNDINGS)
+    shapes = {"normal": (context.LENGTH,), "beats": (1, width), "scores": (30,)}
     files = seeds.arrays(**{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
     source = learnt.Source(
         version=1,
@@ -281,7 +281,13 @@ def _poster(key: str | None) -> Callable[[str, bytes, list[tuple[bytes, bytes]],
     app = make_app(seeds.detector(), bounds=Limits(beats=8, body=4096), key=key)
 
     def post(route: str, query: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
-        scope = {"type": "http", "method": "POST", "path": route, "raw_path": route.encode(), "root_path": ""}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": route,
+            "raw_path": route.encode(),
+            "root_path": "",
+        }
         scope |= {"query_string": query, "headers": headers, "http_version": "1.1", "scheme": "http"}
         scope |= {"asgi": {"version": "3.0"}, "server": ("127.0.0.1", 8000), "client": ("127.0.0.1", 1), "state": {}}
         statuses: list[int] = []

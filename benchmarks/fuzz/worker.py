@@ -10,9 +10,8 @@ from pathlib import Path
 
 import atheris
 
-from benchmarks.fuzz.findings import MEMORY, SECONDS, limit_memory, problem_of
-
 with atheris.instrument_imports(include=["ecg", "edfio", "wfdb", "yaml", "zipfile"]):
+    from benchmarks.fuzz.findings import MEMORY, SECONDS, limit_memory, problem_of
     from benchmarks.fuzz.targets import TARGETS, reader
     from ecg.files import sha256, write_bytes
 
