@@ -31,7 +31,7 @@ from ecg.params import Calibrate, Params, Recording
 from ecg.training import fitting
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
-from tests.dvc_command import dvc
+from tests.forked import dvc
 
 ROOT = Path(__file__).parents[1]
 FACTS = {"dataset": "ECG5000"}  # in the model's metadata
