@@ -99,6 +99,6 @@ def _read_parquet(arguments: Sequence[str], files: Sequence[Any]) -> None:
         os.dup2(file.descriptor, number)
         os.close(file.descriptor)
     for stream, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        setattr(sys, stream, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: PTH123, SIM115
+        setattr(sys, stream, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
     sys.argv = list(arguments)
     parquet.main()
