@@ -175,20 +175,9 @@ def _patient_files() -> dict[str, bytes]:
     width = 2 * (context.LENGTH // context.STEP) + len(context.RHYTHM) + len(context.SURROUNDINGS)
     shapes = {"normal": (context.LENGTH,), "beats": (1, width), "scores": (30,)}
     files = seeds.arrays(**{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
-    source = learnt.Source(
-        version=1,
-        recording="100",
-        lead="MLII",
-        start=0.0,
-        stop=300.0,
-        beats=30,
-        usual=0.5,
-        annotated=False,
-        model_sha256="0" * 64,
-        beats_sha256=sha256(files),
-    )
-    described = seeds.written(lambda path: write_json(path, source.model_dump()), learnt.PATIENT)
-    return {learnt.PATIENT: described, learnt.BEATS: files}
+    source = {"version": 1, "recording": "100", "lead": "MLII", "start": 0.0, "stop": 300.0, "beats": 30, "usual": 0.5}
+    source |= {"annotated": False, "model_sha256": "0" * 64, "beats_sha256": sha256(files)}
+    return {learnt.PATIENT: seeds.written(lambda path: write_json(path, source), learnt.PATIENT), learnt.BEATS: files}
 
 
 def _patient(name: str, other: str) -> Any:
@@ -327,7 +316,7 @@ TARGETS: dict[str, Target] = {
     "params": Target(_file("params.yaml", params.load), _params),
     "params.yaml": Target(
         _file("params.yaml", params.read),
-        lambda: [b"a: &a [0x1f, 2024-05-01, 1e-3, 1:30, .inf, ~]\nb: {<<: {c: *a}, d: !!int '3'}\ne: |\n  f\n"],
+        lambda: [b"a: [0x1f, 2024-05-01, 1e-3, 1:30, .inf, ~]\nb: {c: d, e: !!int '3'}\nf: |\n  g\n"],
         longest=512,
     ),
     "files.arrays": Target(
