@@ -1,11 +1,14 @@
 # The HTTP service. The model is mounted, and the key, if there is one, comes with the environment:
 #   docker build --tag ecg . && docker run --publish 8000:8000 --volume ./models:/models:ro --env ECG_API_KEY ecg
+# It needs no privileges and writes no file, so `docker run` may get --read-only --cap-drop ALL, too.
 FROM python:3.11-slim AS build
 WORKDIR /source
-COPY constraints.txt pyproject.toml README.md LICENSE ./
-COPY ecg ecg
+COPY requirements-service.txt ./
 RUN python -m venv --without-pip /opt/ecg \
-  && pip --python /opt/ecg/bin/python install --no-cache-dir --constraint constraints.txt '.[service]'
+  && pip --python /opt/ecg/bin/python install --no-cache-dir --require-hashes --requirement requirements-service.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY ecg ecg
+RUN pip --python /opt/ecg/bin/python install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
 COPY --from=build /opt/ecg /opt/ecg

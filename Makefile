@@ -8,7 +8,7 @@ FIGURES := development_auc|auc|average_precision|f1|false_positive_rate
 OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate|recording)\.)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments verify serve dashboard test lint benchmark constraints clean
+.PHONY: help install install-dev repro experiments verify serve dashboard test lint audit benchmark constraints release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,12 +41,29 @@ lint: install-dev ## format check, linter, arrows between rooms, type checker, D
 	mypy
 	hadolint Dockerfile
 
+audit: install-dev ## licences of what ships, known vulnerabilities of what the service installs
+	python -m benchmarks.licences
+	python -m benchmarks.vulnerabilities
+
 benchmark: install-dev ## print the pipeline's time and memory
 	python -m benchmarks.speed
 
 constraints: $(VENV)/bin/uv ## pin what is new in pyproject.toml and requirements.txt, and keep the pins that are there
 	grep -v '^-' requirements.txt | UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal \
 		--python-version 3.11 --all-extras --no-annotate --output-file constraints.txt pyproject.toml - $(CONSTRAINTS)
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal --python-version 3.11 --extra service \
+		--no-annotate --generate-hashes --constraint constraints.txt --output-file requirements-service.txt pyproject.toml
+
+release: install-dev ## into dist: the wheel, and what the service needs, pinned with hashes and as a bill of materials
+	rm -rf dist
+	python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	cp requirements-service.txt dist
+	python -m venv --without-pip dist/service
+	python -m pip --python dist/service/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements-service.txt
+	cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate \
+		--output-file dist/service.cdx.json dist/service
+	rm -rf dist/service
 
 clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots

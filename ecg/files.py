@@ -3,11 +3,12 @@
 import hashlib
 import io
 import json
-import os
+import re
+import secrets
+import shutil
 import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,32 +22,75 @@ if TYPE_CHECKING:  # code that writes no table must not need pandas
 METRIC_DIGITS = 6  # significant digits of a number in a metrics or plots file
 FLOAT32_DIGITS = 9  # significant digits that restore a float32 exactly
 FLOAT64_DIGITS = 17  # and a float64
+LARGEST_JSON = 4 * 2**20  # bytes; the calibration on 100,000 beats has 1.5 MB
+LONGEST_INTEGER = 30  # digits; larger than any number of ours, and a float all the same
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # with which spreadsheets begin a formula  # noqa: RUF001
 PARTIAL = ".partial"  # ends the name of a file that is being written
+LONGEST_STEM = 50  # characters of its own name in that; a file system takes 255 bytes
 
 
-def read_bytes(path: Path, remedy: str = "`dvc repro` makes it") -> bytes:
-    """The content of a file; InputError with the remedy if it is missing."""
+def read_bytes(path: Path, remedy: str = "`dvc repro` makes it", largest: int | None = None) -> bytes:
+    """The content of a file; InputError with the remedy if it is missing, or has more than `largest` bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read() if largest is None else file.read(largest + 1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; {remedy}") from None
+    except ValueError:  # a null byte in the name
+        raise InputError(f"{str(path)!r} is not the name of a file; {remedy}") from None
+    if largest is not None and len(content) > largest:
+        raise InputError(f"{path} has more than {largest:,} bytes, which no file of its kind needs")
+    return content
 
 
 def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
-    """The content of a JSON file, not validated; InputError if it is missing or not JSON."""
+    """The content of a JSON file, not validated; InputError if it is missing, too large or not JSON."""
     try:
-        return json.loads(read_bytes(path, remedy))
-    except (ValueError, RecursionError) as error:
+        return parse_json(read_bytes(path, remedy, LARGEST_JSON))
+    except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); {remedy}") from None
 
 
-def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote, by name; InputError if the file is missing or holds no arrays."""
+def parse_json(content: bytes | str) -> Any:
+    """A JSON value; ValueError also for what Python accepts: repeated keys, NaN, endless integers, half characters."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        record = dict(pairs)
+        if len(record) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:100]!r} is repeated")
+        return record
+
+    def integer(digits: str) -> int:
+        if len(digits) > LONGEST_INTEGER:
+            raise ValueError(f"an integer has {len(digits):,} digits")
+        return int(digits)
+
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is not a JSON number")
+
+    text = content if isinstance(content, str) else content.decode()
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        value = json.loads(text, object_pairs_hook=once, parse_int=integer, parse_constant=constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        return value
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_all_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, by name; InputError if the file is missing or holds anything else."""
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+    except Exception as error:  # zipfile and NumPy, which parses a header as Python, raise many kinds
         raise InputError(f"{path} does not hold arrays ({error}); `dvc repro` makes it anew") from None
+    if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise InputError(f"{path} does not hold arrays: {other[0]!r} is none; `dvc repro` makes it anew")
+    return arrays
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
@@ -61,22 +105,70 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A temporary file to write, which replaces `path` when the block ends and is deleted if the block fails.
 
+    As where a file is opened to be written, one that is there keeps its permissions, and a new one follows the umask.
     An OSError names `path`, not the temporary file, even where the operating system names no file (a full disk).
     """
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-        with os.fdopen(handle, "wb") as file:
+        partial = path.parent / f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}{PARTIAL}"
+        with partial.open("xb") as file:  # as open does: a new file follows the umask
+            with suppress(FileNotFoundError):
+                partial.chmod(path.stat().st_mode & 0o777)  # and one that is there keeps its permissions
             yield file
-        os.chmod(partial, 0o644)  # mkstemp lets only the owner read
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException as error:
         if partial is not None:
-            os.unlink(partial)
+            partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and str(error.filename or PARTIAL).endswith(PARTIAL):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def check_replaceable(folder: Path, is_own: Callable[[str], bool]) -> None:
+    """InputError if a folder cannot be replaced: it is a file, or has files of others."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder")
+    if others := sorted(path.name for path in folder.glob("*") if not is_own(path.name) or path.is_dir()):
+        raise InputError(f"{folder} has other files, such as {others[0]!r}: name a folder of its own")
+
+
+@contextmanager
+def replacing_folder(folder: Path, is_own: Callable[[str], bool]) -> Iterator[Path]:
+    """A temporary folder to fill, which replaces `folder` when the block ends and is deleted if the block fails.
+
+    Whoever looks sees the old folder, the new one or, between them, none; also if the program is killed. What a killed
+    one left beside the folder, the next one for the same folder removes.
+
+    Parameters
+    ----------
+    folder : replaced if all of its files are own
+    is_own : whether a file of this name is one of those that are written
+
+    Raises
+    ------
+    InputError
+        if it is a file, has files of others, or cannot be replaced.
+    """
+    check_replaceable(folder, is_own)
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}."
+    for left in folder.parent.iterdir():
+        if re.fullmatch(rf"{re.escape(prefix)}\w+{re.escape(PARTIAL)}", left.name) and left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix, suffix=PARTIAL) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        yield new
+        try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        except OSError as error:
+            if old.exists():
+                old.rename(folder)
+            raise InputError(f"{folder} cannot be replaced ({error.strerror}): name a folder within it") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -100,12 +192,34 @@ def write_json(path: Path, record: Mapping[str, Any], digits: int = METRIC_DIGIT
     write_bytes(path, f"{text}\n".encode())
 
 
+def text_in_csv(text: str) -> str:
+    """A text as it is written into CSV: with an apostrophe before it if a spreadsheet would run it as a formula.
+
+    That is the usual guard (OWASP, "CSV injection"). Numbers stay as they are. To read the text as it was, remove an
+    apostrophe that is followed by one of FORMULA.
+
+    Examples
+    --------
+    >>> [text_in_csv(text) for text in ("normal", "-2.5", "=1+2", "@SUM(A1)")]
+    ['normal', '-2.5', "'=1+2", "'@SUM(A1)"]
+    """
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
+
+
 def csv_bytes(table: "pandas.DataFrame", digits: int = METRIC_DIGITS) -> bytes:
-    """A table as CSV, without its index: floats to `digits` significant digits, nothing where a value is missing."""
+    """A table as CSV, without its index: floats to `digits` significant digits, nothing where a value is missing.
+
+    Text is written as `text_in_csv` says.
+    """
 
     def written(value: Any) -> str:
         return repr(rounded(float(value), digits))
 
+    def guarded(value: Any) -> Any:
+        return text_in_csv(value) if isinstance(value, str) else value
+
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    table = table.assign(**{name: table[name].map(guarded) for name in texts}) if len(texts) else table
     return table.to_csv(index=False, lineterminator="\n", float_format=written).encode()
 
 

@@ -10,11 +10,15 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field
+from yaml import SafeLoader
 
 from ecg.exceptions import InputError
+from ecg.files import LONGEST_INTEGER, read_bytes
 from ecg.schema import Rate, Strict, check
 
 PARAMS = Path("params.yaml")
+LARGEST = 2**18  # bytes, which take 5 seconds; params.yaml has 4 kB
+DEEPEST = 20  # levels; params.yaml has 4
 Size = Annotated[int, Field(ge=1)]  # units of a layer
 Interval = Annotated[list[Annotated[float, Field(ge=0, le=5)]], Field(min_length=2, max_length=2)]
 
@@ -161,13 +165,55 @@ def load(path: Path = PARAMS) -> Params:
 
 
 def read(path: Path) -> Any:
-    """The content of a YAML file of this repository, unchecked; InputError if it is missing or not YAML."""
+    """The content of a YAML file of this repository, unchecked; InputError if it is missing or not plain YAML.
+
+    Refused as well: a key that is repeated, of which PyYAML would keep the last; anchors and aliases, by which a few
+    lines can stand for any number of values; and more than LARGEST bytes or DEEPEST levels.
+    """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run from the root of the repository") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = read_bytes(path, "run from the root of the repository", LARGEST).decode()
+        _check_events(text)
+        return yaml.load(text, _Loader)  # noqa: S506, it is a safe one
+    except InputError:
+        raise
+    except Exception as error:  # PyYAML passes on what Python says of numbers and dates
         raise InputError(f"{path} is not YAML: {error}") from None
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases and depth before values are built of them."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if getattr(event, "anchor", None) is not None:
+            raise _refused("anchors and aliases are not accepted", event)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _refused("it is nested too deeply", event)
+
+
+def _refused(problem: str, at: Any) -> yaml.MarkedYAMLError:
+    """An error with the line and column of an event or node."""
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+
+
+class _Loader(SafeLoader):
+    """PyYAML's safe loader, which refuses keys that are repeated, and integers without end."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise _refused(f"the key {key.value!r} is repeated", key)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        if len(node.value) > LONGEST_INTEGER:
+            raise _refused("an integer is too long", node)
+        return super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def parse(record: Any, where: str) -> Params:

@@ -1,6 +1,7 @@
 """Validation of records from files: every key, type and range, with a message that names what is wrong."""
 
-from typing import Annotated, Any, TypeVar
+from reprlib import Repr
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +15,10 @@ class Strict(BaseModel):
 
 
 Rate = Annotated[float, Field(gt=0, lt=1)]  # 0 and 1 are excluded
+
+MOST = 20  # wrong parameters that one message lists
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 T = TypeVar("T", bound=Strict)
 
@@ -43,11 +48,13 @@ def check(section: type[T], record: Any, where: str) -> T:
     try:
         return section.model_validate(record)
     except ValidationError as error:
-        raise InputError("\n".join(_message(problem, where, section) for problem in error.errors())) from None
+        messages = [_message(problem, where, section) for problem in error.errors()[:MOST]]
+        more = [f"{where}: and {error.error_count() - MOST:,} more"] if error.error_count() > MOST else []
+        raise InputError("\n".join(messages + more)) from None
 
 
 def _message(problem: Any, where: str, section: type[Strict]) -> str:
-    name = ".".join(map(str, problem["loc"])) or "the whole file"
+    name = ".".join(str(part)[:100] for part in problem["loc"]) or "the whole file"
     if problem["type"] == "missing":
         return f"{where}: {name} is missing"
     if problem["type"] == "extra_forbidden":
@@ -55,10 +62,11 @@ def _message(problem: Any, where: str, section: type[Strict]) -> str:
         return f"{where}: {name} is not a known parameter; accepted here: {accepted}"
     accepted = problem["msg"].replace("Input should", "it should")
     hint = "; YAML reads 1e-3 as text: write 0.001" if problem["type"] == "float_type" else ""
-    return f"{where}: {name} is {problem['input']!r}: {accepted}{hint}"
+    return f"{where}: {name} is {_SHORT.repr(problem['input'])}: {accepted}{hint}"
 
 
 def _accepted_names(section: type[Strict], location: tuple[Any, ...]) -> list[str]:
     for key in location[:-1]:
-        section = section.model_fields[key].annotation  # type: ignore[assignment]
+        kind: Any = section.model_fields[key].annotation if key in section.model_fields else section
+        section = next((part for part in (kind, *get_args(kind)) if hasattr(part, "model_fields")), section)
     return list(section.model_fields)

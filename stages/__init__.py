@@ -29,11 +29,24 @@ def times_file(dataset: str) -> Path:
     return RAW / f"{dataset}_BEATS.csv"
 
 
+def _say_what_links_need() -> None:
+    """Print what DVC needs to accept folders that are links out of the repository: its own message does not say it."""
+    local = DVC / "config.local"
+    if local.is_file() and "no_scm = true" in local.read_text(encoding="utf-8"):
+        return
+    for folder in (RAW, PROCESSED, MODELS, METRICS, PLOTS):
+        if not folder.resolve().is_relative_to(Path.cwd().resolve()):
+            remedy = "for DVC to accept that, run `dvc config --local core.no_scm true`"
+            print(f"{folder} is a link out of the repository, to {folder.resolve()}: {remedy}", file=sys.stderr)
+            return
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage, alone; an error that the user can correct gives a message and exit status 1, not a traceback."""
     with exit_on_error():
         if not DVC.is_dir():
             raise InputError(f"{Path.cwd()} is not the root of the repository: run the stages from there")
+        _say_what_links_need()
         LOCK.parent.mkdir(exist_ok=True)
         lock = FileLock(LOCK)  # if DVC is killed, its stage goes on, and would write into the next one's files
         try:

@@ -160,14 +160,44 @@ def test_an_invalid_port_is_wrong_usage(tmp_path: Path, command: str, port: str)
     assert "Invalid value for '--port'" in done.stderr
 
 
-def test_everything_that_is_installed_for_it_is_pinned() -> None:
-    lines = [line.partition(";")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
-    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
-    extras = metadata.metadata(NAME).get_all("Provides-Extra") or []
+def pinned(file: str) -> dict[str, str]:
+    """The version of each package that a file of requirements pins, by canonical name."""
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / file).read_text(), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def closure(*extras: str) -> set[str]:
+    """All packages that this one needs with these extras, by their canonical names."""
     found, new = {NAME}, set().union(*(brought_by(extra) for extra in ("", *extras))) - {NAME}
     while new:
         found |= new
         new = set().union(*(brought_by("", name) for name in new)) - found
-    here = {name: metadata.version(name).partition("+")[0] for name in found - {NAME}}
+    return found - {NAME}
+
+
+def test_everything_that_is_installed_for_it_is_pinned() -> None:
+    pins = pinned("constraints.txt")
+    extras = metadata.metadata(NAME).get_all("Provides-Extra") or []
+    here = {name: metadata.version(name).partition("+")[0] for name in closure(*extras)}
     assert len(here) > 100
     assert {name: pins.get(name) for name in here} == here
+
+
+def test_all_that_the_service_needs_is_pinned_as_elsewhere_and_with_hashes() -> None:
+    service, pins = pinned("requirements-service.txt"), pinned("constraints.txt")
+    assert closure("service") <= set(service)
+    assert service == {name: pins.get(name) for name in service}
+    text = (ROOT / "requirements-service.txt").read_text()
+    entries = re.split(r"\n(?=\w)", text)[1:]
+    assert len(entries) == len(service)
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry) for entry in entries)
+    assert "://" not in text  # the same for everybody, wherever they get their packages
+
+
+def test_the_image_installs_nothing_but_those() -> None:
+    instructions = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    installations = re.findall(r"pip --python \S+ install (.*)", instructions)
+    assert [re.sub(r"--no-cache-dir ", "", line) for line in installations] == [
+        "--require-hashes --requirement requirements-service.txt",
+        "--no-deps .",
+    ]

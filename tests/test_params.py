@@ -89,6 +89,39 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -
         params.load(path)
 
 
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)) + "train: *a39\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [
+        (LAUGHS, "anchors and aliases are not accepted\n.*line 1, column 5"),
+        ("fetch: &a [*a]", "anchors and aliases are not accepted\n.*line 1, column 8"),
+        ("[" * 3000, "nested too deeply\n.*line 1, column 21"),
+        ("a: " + "1" * 5000, "an integer is too long\n.*line 1, column 4"),
+        ("a: 0x" + "f" * 5000, "an integer is too long"),
+        ("train:\n  seed: 1\n  seed: 2\n", "the key 'seed' is repeated\n.*line 3, column 3"),
+        ("a: 2024-13-45", "month must be in 1..12"),
+        ("a: !!int ''", "string index"),
+        ("a: !!timestamp x", "is not YAML"),
+        ("a: " + "x" * params.LARGEST, "has more than 262,144 bytes"),
+        ("a: \0", "is not YAML"),
+    ],
+)
+def test_yaml_that_no_params_need_is_refused(tmp_path: Path, content: str, printed: str) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(InputError, match=printed):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_message_is_short_and_can_be_printed(record: dict[str, Any], tmp_path: Path) -> None:
+    record["train"] |= {"model": "x" * 100_000, "\x1b[31m": 1, "seed": "y" * 100_000}
+    record["fetch"]["sources"] = list(range(1000))
+    message = refusal(record, tmp_path)
+    assert len(message) < 10_000
+    assert message.replace("\n", "").isprintable()
+
+
 def test_the_message_for_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run from the root of the repository"):
         params.load(tmp_path / "params.yaml")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from ecg.exceptions import InputError, needed_for
+from ecg.exceptions import InputError, needed_for, printable
 
 if TYPE_CHECKING:
     from ecg.scanning.records import Scan
@@ -179,8 +179,11 @@ def scan(
     For research and teaching; not a medical device.
     """
     with needed_for("reading recordings", "recordings"):
-        from ecg.scanning.report import write_page, write_report
+        from ecg.scanning.report import check_folder, write_page, write_report
         from ecg.scanning.scan import scan as scan_recording
+    is_page = report is not None and report.suffix.lower() in (".html", ".htm")
+    if report is not None and not is_page:
+        check_folder(report)
     with _share_progress(quiet) as on_progress:
         scanned = scan_recording(
             recording,
@@ -192,12 +195,12 @@ def scan(
             annotations=annotations,
             on_progress=on_progress,
         )
-    if report is not None and report.suffix.lower() in (".html", ".htm"):
+    if report is not None and is_page:
         write_page(scanned, report)
-        print(f"wrote {report}", file=sys.stderr)
+        print(printable(f"wrote {report}"), file=sys.stderr)
     elif report is not None:
         for path in write_report(scanned, report):
-            print(f"wrote {path}", file=sys.stderr)
+            print(printable(f"wrote {path}"), file=sys.stderr)
     if as_json:
         print(json.dumps(scanned.summary(), indent=2, sort_keys=True))
     else:
@@ -270,7 +273,7 @@ def learn(
         )
     learnt.save(out)
     print(f"learnt {learnt.source}")
-    print(f"wrote {out}; ecg scan RECORDING --model {out}", file=sys.stderr)
+    print(printable(f"wrote {out}; ecg scan RECORDING --model {out}"), file=sys.stderr)
 
 
 def _seconds(text: str, option: str) -> float:

@@ -6,12 +6,13 @@ all. Commands import what they need when they run, so that help and completion a
 
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from ecg.cli import commands, servers
-from ecg.exceptions import InputError, exit_on_error
+from ecg.exceptions import InputError, exit_on_error, printable
 
 PACKAGE = "ecg-anomaly-detector"
 
@@ -31,7 +32,13 @@ def main() -> None:
     """Run the command line; print an error that the user can correct as one message, with exit status 1."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # exit normally, so that cleanup runs
     with exit_on_error():
-        app(prog_name="ecg")
+        try:
+            sys.exit(app(prog_name="ecg", standalone_mode=False))
+        except TyperException as wrong:  # usage, in a message that quotes an argument: perhaps the name of a file
+            error: Any = wrong
+            error.message = printable(error.message)
+            error.show()
+            sys.exit(error.exit_code)
 
 
 def _print_version(requested: bool) -> None:

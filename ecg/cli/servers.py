@@ -8,9 +8,8 @@ import typer
 
 from ecg.cli.commands import MODELS, Models
 from ecg.exceptions import needed_for
+from ecg.service.keys import read_keys
 from ecg.service.limits import Limits
-
-KEY = "ECG_API_KEY"
 
 
 def serve(
@@ -18,6 +17,8 @@ def serve(
     port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Port to listen on.")] = 8000,
     max_beats: Annotated[int, typer.Option(min=1, help="Most beats in one request.")] = Limits.beats,
     max_body: Annotated[int, typer.Option(min=1, help="Most bytes in the body of one request.")] = Limits.body,
+    max_connections: Annotated[int, typer.Option(min=1, help="Most connections at a time.")] = Limits.connections,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Log each request: address, path and status.")
     ] = False,
@@ -26,13 +27,14 @@ def serve(
     """Start the HTTP service.
 
     If the environment variable ECG_API_KEY is set, each request must contain the header "Authorization: Bearer KEY".
+    It may hold several keys, with commas between them; or ECG_API_KEY_FILE names a file with a key in each line.
 
     For research and teaching; not a medical device.
     """
     with needed_for("the service", "service"):
         from ecg.service import server
-    limits, key = Limits(max_beats, max_body), os.environ.get(KEY) or None
-    server.serve(models, host, port, limits, key, access_log=access_log)
+    service = server.Service(models, Limits(max_beats, max_body, max_connections), read_keys(os.environ))
+    server.serve(service, host, port, workers, access_log=access_log)
 
 
 def dashboard(

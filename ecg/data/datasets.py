@@ -1,6 +1,5 @@
 """Datasets and their metadata: hashes of the files, names of the classes, waves of a beat, how beats are cut."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 
 from ecg.data.aami import NAMES, UNLABELLED
 from ecg.exceptions import InputError
+from ecg.files import parse_json
 from ecg.params import Cutting
 from ecg.schema import check
 
@@ -135,7 +135,7 @@ def dataset_of_model(metadata: Mapping[str, str]) -> Dataset:
     if "recording" not in metadata:
         return dataset_named(metadata.get("dataset", ""))
     try:
-        return _from_recording(json.loads(metadata["recording"]))
+        return _from_recording(parse_json(metadata["recording"]))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the model's metadata do not describe the recording it was trained on ({error!r})") from None
 

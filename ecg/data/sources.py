@@ -5,7 +5,6 @@ checks them. If a source fails, the next one is tried.
 """
 
 import io
-import lzma
 import re
 import struct
 import subprocess
@@ -33,8 +32,8 @@ MAX_RATIO = 200  # unpacked to packed size; a UCR dataset with long constant str
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds
 _WHEEL = re.compile(r"pip:(?P<requirement>[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+)#sha256=(?P<hash>[0-9a-f]{64})")
 
-# What zipfile and its decompressors raise on damaged, encrypted or unknown content; found by mutating archives.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+# What zipfile and its decompressor raise on damaged, encrypted or unknown content; found by mutating archives.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
@@ -59,8 +58,9 @@ def fetch(dataset: str, sources: Sequence[str], folder: Path) -> str:
     for source in (source.replace("{dataset}", dataset) for source in sources):
         try:
             texts = _canonical(dataset, _read(source, dataset))
-        except (InputError, OSError) as error:  # OSError: a file without read permission, for example
-            failures.append(f"  {source}\n    {error}")
+        except Exception as error:  # whatever the reason is, the next source may deliver
+            reason = str(error) if isinstance(error, (InputError, OSError)) else f"it cannot be read ({error!r})"
+            failures.append(f"  {source}\n    {reason}")
         else:
             write_together({folder / f"{dataset}_{part}.tsv": text for part, text in zip(PARTS, texts, strict=True)})
             return source
@@ -75,7 +75,7 @@ def resolve(source: str, folder: str | Path) -> str:
     Raises
     ------
     InputError
-        if the path is outside `folder`.
+        if the path is outside `folder`, or is none.
 
     Examples
     --------
@@ -87,7 +87,11 @@ def resolve(source: str, folder: str | Path) -> str:
     if source.startswith(REMOTE):
         return source
     path = Path(folder, source)
-    if not path.resolve().is_relative_to(Path(folder).resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(Path(folder).resolve())
+    except (ValueError, RuntimeError) as error:  # a null byte, or links in a circle
+        raise InputError(f"params.yaml: {source!r} is not the path of a folder or file ({error})") from None
+    if not is_inside:
         raise InputError(
             f"params.yaml: {source} is not in fetch.folder, {folder}: DVC would not notice when it changes; set "
             f"fetch.folder to {path.resolve().parent}"
@@ -159,6 +163,10 @@ def _from_zip(path: Path, dataset: str) -> list[tuple[str, bytes]]:
                     raise InputError(f"the archive is not safe: the path of its member {name!r} leads out of it")
             names = [_file_name(dataset, part, members) for part in PARTS]
             for info in (members[name] for name in names):
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise InputError(  # LZMA takes as much memory as the archive says
+                        f"the archive compresses {info.filename} by another method than deflate; zip it anew"
+                    )
                 if info.file_size > MAX_TEXT or info.file_size > MAX_RATIO * max(info.compress_size, 1):
                     raise InputError(
                         f"the archive is not safe: {info.filename} would unpack from {info.compress_size} to "

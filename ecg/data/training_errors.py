@@ -41,7 +41,7 @@ class TrainingErrors:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; InputError if the file is missing or holds anything but finite errors."""
+        """Read what `save` wrote; InputError if it is missing, or not of finite errors in folds numbered from 0."""
         import pandas as pd
 
         types = {"fold": int, "fitted": np.float32, "held_out": np.float32}
@@ -57,4 +57,7 @@ class TrainingErrors:
         bad = np.flatnonzero(~(np.isfinite(loaded.calibrating) & np.isfinite(loaded.fitted)))
         if len(bad):
             raise InputError(f"{path}, row {bad[0] + 2}: an error is not a finite number; `dvc repro` makes it anew")
+        folds = np.unique(loaded.fold)
+        if not np.array_equal(folds, np.arange(len(folds))):
+            raise InputError(f"{path}: the folds are not numbered from 0 without gaps; `dvc repro` makes it anew")
         return loaded

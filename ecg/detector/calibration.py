@@ -33,8 +33,8 @@ class Tail(Strict):
     """
 
     level: Score
-    excess: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)]
-    p: list[Rate]
+    excess: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, fail_fast=True)]
+    p: Annotated[list[Rate], Field(fail_fast=True)]
 
     @model_validator(mode="after")
     def _is_a_curve(self) -> Self:
@@ -69,19 +69,21 @@ class Calibration(Strict):
     tail : p-values above the level where counting ends, or None
     """
 
-    method: str
+    method: Annotated[str, Field(pattern=r"^\w{1,100}$")]
     model_sha256: str
     alpha: Rate | None
     fdr: Rate
     threshold: Score
-    held_out: list[Annotated[list[Score], Field(min_length=1)]]
-    p_values: list[Annotated[float, Field(gt=0, le=1)]] | None
+    held_out: Annotated[list[Annotated[list[Score], Field(min_length=1, fail_fast=True)]], Field(fail_fast=True)]
+    p_values: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(fail_fast=True)] | None
     tail: Tail | None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.p_values is not None and len(self.p_values) != self.beats + 1:
             raise ValueError(f"p_values should have {self.beats + 1} entries, one more than there are held-out errors")
+        if self.p_values is not None and any(a > b for a, b in pairwise(self.p_values)):
+            raise ValueError("p_values should not decrease: the more held-out errors are as large, the larger is p")
         if self.alpha is not None and not self.held_out:
             raise ValueError("held_out should not be empty where there is an alpha")
         return self

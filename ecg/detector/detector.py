@@ -39,7 +39,8 @@ class Detector:
     Raises
     ------
     InputError
-        if the calibration belongs to another model, or if the model's metadata is damaged.
+        if the calibration belongs to another model, if reconstructions are not as long as beats, or if the model's
+        metadata is damaged.
 
     Examples
     --------
@@ -56,6 +57,8 @@ class Detector:
     def __init__(self, model: Model, calibration: Calibration) -> None:
         if model.sha256 != calibration.model_sha256 or len(calibration.held_out) not in (0, model.members):
             raise InputError(OTHER_MODEL)
+        if model.reconstructed != model.length:
+            raise InputError(f"the model reconstructs {model.reconstructed} samples of beats of {model.length}")
         self.model = model
         self.calibration = calibration
         self.dataset = dataset_of_model(model.metadata)

@@ -12,11 +12,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike
 
+from ecg.detector.graph import check_graph
 from ecg.exceptions import BeatError, InputError
 from ecg.files import read_bytes, sha256
 
 MODEL = "autoencoder.onnx"
+INPUT = "beats"
 OUTPUTS = ("reconstruction", "step_error", "score", "member_score")
+LARGEST_SIZE = 2**20  # samples in a beat, and members
 BATCH_SIZE = 512  # beats per inference call: smaller batches have more overhead, larger ones do not fit the cache
 
 
@@ -46,22 +49,55 @@ class Model:
     Raises
     ------
     InputError
-        if the content is not an ONNX model, or has other outputs.
+        if the content is not an ONNX model, if it holds what a model of beats does not need (`ecg.detector.graph`), or
+        if its input and outputs are others than `ecg.training.export.to_onnx` describes.
     """
 
     def __init__(self, content: bytes, name: str = MODEL) -> None:
+        self._name = name
+        try:
+            check_graph(content)
+        except InputError as error:
+            raise InputError(f"{name} is refused: {error}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # batches run in parallel instead: twice as fast
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # the only one that was checked
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base but this
             raise InputError(f"{name} is not a model that ONNX Runtime can read ({error})") from None
         self._options = onnxruntime.RunOptions()
         self._options.only_execute_path_to_fetches = True  # computes the requested outputs alone
+        self._check_interface()
         self._sizes = {output.name: output.shape[1:] for output in self._session.get_outputs()}
-        if tuple(self._sizes) != OUTPUTS:
-            raise InputError(f"{name} is another kind of model: its outputs are {', '.join(self._sizes)}")
         self.sha256 = sha256(content)
+        self._run(OUTPUTS, np.zeros((2, self.length), np.float32))  # what the file says of its outputs may be wrong
+
+    def _check_interface(self) -> None:
+        """Check the names, types and sizes of the input and the outputs."""
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if tuple(output.name for output in outputs) != OUTPUTS:
+            found = ", ".join(output.name for output in outputs)
+            raise InputError(f"{self._name} is another kind of model: its outputs are {found}")
+        if [each.name for each in inputs] != [INPUT]:
+            found = ", ".join(each.name for each in inputs) or "none"
+            raise InputError(f"{self._name} is another kind of model: its inputs are {found}; expected {INPUT}")
+        sizes = []
+        for tensor, rank in zip([*inputs, *outputs], [2, 2, 2, 1, 2], strict=True):
+            any_number, *fixed = tensor.shape or [0]
+            if (
+                tensor.type != "tensor(float)"
+                or len(tensor.shape) != rank
+                or isinstance(any_number, int)
+                or not all(isinstance(size, int) and 0 < size <= LARGEST_SIZE for size in fixed)
+            ):
+                raise InputError(
+                    f"{self._name} is another kind of model: its {tensor.name} is {tensor.type} of shape "
+                    f"{tensor.shape}; expected float, any number of beats and {rank - 1} fixed size"
+                )
+            sizes.append(fixed)
+        if sizes[1] != sizes[2]:
+            raise InputError(f"{self._name}: a reconstruction has {sizes[1][0]} samples, but {sizes[2][0]} step errors")
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -73,6 +109,11 @@ class Model:
     def length(self) -> int:
         """Samples in a beat."""
         return int(self._session.get_inputs()[0].shape[1])
+
+    @property
+    def reconstructed(self) -> int:
+        """Samples in a reconstruction: as many as in a beat, where beats come without context."""
+        return int(self._sizes["reconstruction"][0])
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -102,7 +143,7 @@ class Model:
         starts = range(0, len(beats), BATCH_SIZE)
 
         def run(start: int) -> list[np.ndarray]:
-            return self._session.run(outputs, {"beats": beats[start : start + BATCH_SIZE]}, self._options)
+            return self._run(outputs, beats[start : start + BATCH_SIZE])
 
         if len(starts) == 1:
             results = run(0)
@@ -112,6 +153,17 @@ class Model:
         if not np.isfinite(results[-1]).all():  # a finite score is the mean of finite errors
             beat = np.argwhere(~np.isfinite(results[-1]))[0][0]
             raise BeatError("is too large: its squared error is not a finite number", int(beat))
+        return results
+
+    def _run(self, outputs: Sequence[str], beats: np.ndarray) -> list[np.ndarray]:
+        """The named outputs for one batch; InputError if the model cannot compute them in the shapes that it states."""
+        try:
+            results: list[np.ndarray] = self._session.run(outputs, {INPUT: beats}, self._options)
+        except Exception as error:  # ONNX Runtime's errors have no common base but this
+            raise InputError(f"{self._name} cannot be computed ({error})") from None
+        for name, result in zip(outputs, results, strict=True):
+            if result.shape != (len(beats), *self._sizes[name]):
+                raise InputError(f"{self._name}: {name} of {len(beats)} beats has the shape {result.shape}")
         return results
 
     def checked(self, beats: ArrayLike) -> np.ndarray:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+MAGIC = b"PAR1"  # at both ends of a file
 ROWS = 4096  # in a batch; more take more memory and no less time
 
 
@@ -36,6 +37,7 @@ def main() -> None:
         label = names[0] if len(names) > length else None
         if label is not None and not _holds_labels(types[0]):
             raise RefusedError(f"has a column {label!r} of type {types[0]}; expected a class or a name")
+        _refuse_several()
         file = pq.ParquetFile(
             sys.stdin.buffer,
             metadata=file.metadata,
@@ -50,6 +52,16 @@ def main() -> None:
         sys.exit(f"takes more than {memory:,} MB of memory to read; write it with smaller pages and shorter labels")
     except Exception as error:  # whatever pyarrow raises for a damaged file
         sys.exit(f"is not a Parquet file, or is damaged ({str(error).partition(chr(10))[0][:200]})")
+
+
+def _refuse_several() -> None:
+    """Refuse files of which one was appended to the other: the last one's footer would be used for the first's data."""
+    sys.stdin.buffer.seek(0)
+    end = b""
+    while block := sys.stdin.buffer.read(2**20):
+        if MAGIC + MAGIC in end + block:
+            raise RefusedError("holds several Parquet files, one after another; write one")
+        end = block[1 - 2 * len(MAGIC) :]
 
 
 def _limit_memory(columns: int) -> int:

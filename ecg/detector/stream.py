@@ -27,6 +27,8 @@ from ecg.schema import Strict, check
 MARGIN = 1.35  # beats that score above this multiple of the threshold do not adapt it
 LEARNING_RATE = 0.05  # what an alarm adds to the logarithm of the threshold
 LARGEST_RISE = 3.0  # times the calibrated threshold that the threshold may become
+SMALLEST = np.finfo(np.float32).tiny  # smaller scores count as this, of which the logarithm is finite
+LOWEST = float(np.log(SMALLEST)) - LEARNING_RATE  # logarithm; every score is an alarm there, which raises the threshold
 
 
 class State(Strict):
@@ -64,6 +66,12 @@ class Stream:
     detector : scores the beats
     state : of a stream; `Stream.start` makes the first one
 
+    Raises
+    ------
+    InputError
+        if the state belongs to another model, or is one that no stream of this model reaches: its digest can be made
+        by anyone.
+
     References
     ----------
     Gibbs & Candès 2021, "Adaptive conformal inference under distribution shift". The quantile itself is tracked:
@@ -85,9 +93,19 @@ class Stream:
     def __init__(self, detector: Detector, state: State) -> None:
         if state.model_sha256 != detector.calibration.model_sha256:
             raise InputError("the stream's state belongs to another model; start a new stream")
-        self.detector = detector
-        self._ceiling = _start_of(_held_out(detector), state.alpha) + float(np.log(LARGEST_RISE))
-        self.state = state.model_copy(update={"log_threshold": min(state.log_threshold, self._ceiling)})
+        initial = _initial(detector, state.alpha)
+        self._ceiling = initial.log_threshold + float(np.log(LARGEST_RISE))
+        if not np.isclose(state.target, initial.target, rtol=1e-9, atol=0):
+            raise InputError(
+                f"the stream's target is {state.target:.6g}, but {initial.target:.6g} follows from its alpha and the "
+                "held-out errors; start a new stream"
+            )
+        if not LOWEST <= state.log_threshold <= self._ceiling:
+            raise InputError(
+                f"the stream's log_threshold is {state.log_threshold:.6g}; no stream of this model leaves {LOWEST:.6g} "
+                f"to {self._ceiling:.6g}; start a new stream"
+            )
+        self.detector, self.state = detector, state
 
     @classmethod
     def start(cls, detector: Detector, alpha: float | None = None) -> Self:
@@ -103,25 +121,7 @@ class Stream:
         InputError
             if alpha is missing or out of range, or if there are too few held-out errors for it.
         """
-        calibration = detector.calibration
-        alpha = calibration.alpha if alpha is None else alpha
-        if alpha is None or not 0 < alpha < 0.5:
-            raise InputError(f"alpha is {alpha}; a stream's should be above 0 and below 0.5")
-        held_out = _held_out(detector)
-        log_threshold = _start_of(held_out, alpha)
-        excluded = 1 - float(np.mean(held_out < log_threshold + np.log(MARGIN)))
-        if not excluded < alpha:
-            raise InputError(
-                f"alpha is {alpha}: of {len(held_out)} held-out errors, a share of {excluded:.3g} is so far above its "
-                "threshold that a stream would not adapt to it; a larger alpha may do"
-            )
-        state = State(
-            alpha=alpha,
-            model_sha256=calibration.model_sha256,
-            target=(alpha - excluded) / (1 - excluded),
-            log_threshold=log_threshold,
-        )
-        return cls(detector, state)
+        return cls(detector, _initial(detector, detector.calibration.alpha if alpha is None else alpha))
 
     @property
     def threshold(self) -> float:
@@ -174,7 +174,8 @@ class Stream:
         Raises
         ------
         InputError
-            if the file is missing or damaged, or if its state belongs to another model.
+            if the file is missing or damaged, or if its state belongs to another model, or is one that no stream
+            reaches.
         """
         remedy = "start a new stream"
         saved = check(_Saved, read_json(path, remedy), str(path))
@@ -184,6 +185,24 @@ class Stream:
             return cls(detector, saved.state)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+
+def _initial(detector: Detector, alpha: float | None) -> State:
+    """The state that a stream starts from; InputError if alpha is missing or out of range, or too small."""
+    if alpha is None or not 0 < alpha < 0.5:
+        raise InputError(f"alpha is {alpha}; a stream's should be above 0 and below 0.5")
+    held_out = _held_out(detector)
+    log_threshold = _start_of(held_out, alpha)
+    excluded = 1 - float(np.mean(held_out < log_threshold + np.log(MARGIN)))
+    if not excluded < alpha:
+        raise InputError(
+            f"alpha is {alpha}: of {len(held_out)} held-out errors, a share of {excluded:.3g} is so far above its "
+            "threshold that a stream would not adapt to it; a larger alpha may do"
+        )
+    target = (alpha - excluded) / (1 - excluded)
+    return State(
+        alpha=alpha, model_sha256=detector.calibration.model_sha256, target=target, log_threshold=log_threshold
+    )
 
 
 def _held_out(detector: Detector) -> np.ndarray:
@@ -204,4 +223,4 @@ def _start_of(held_out: np.ndarray, alpha: float) -> float:
 
 def _log(scores: np.ndarray) -> np.ndarray:
     """The logarithms of scores; that of 0 is finite."""
-    return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    return np.log(np.maximum(scores, SMALLEST))

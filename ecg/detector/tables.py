@@ -25,6 +25,7 @@ import numpy as np
 from ecg.data import beats
 from ecg.detector.model import BATCH_SIZE
 from ecg.exceptions import InputError, needed_for
+from ecg.files import NUMBER, text_in_csv
 
 ROWS = 32 * BATCH_SIZE  # beats in a batch; a multiple, so that scores are to the bit those of one large array
 TEXT = 2**22  # bytes of text that are parsed at a time, and in a row at most
@@ -32,8 +33,8 @@ LONGEST_LABEL = 1000  # characters
 INPUTS = {".csv": "csv", ".tsv": "tsv", ".npy": "npy", ".parquet": "parquet"}
 OUTPUTS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_MISSING = {"", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf"}  # values, not names of columns
+_NAME = re.compile(r"[^\W\d].*")  # of a column: 0x10, 1e, 1_000 and 1 2 are mistyped numbers
+_MISSING = {"", "nan", "na", "n/a", "null", "none", "inf", "infinity", "true", "false"}  # values, not names
 _ARROW_ERROR = re.compile(r"(?:In CSV column #(\d+)|CSV parse error): Row #(\d+): (?:CSV conversion error to )?(.*)")
 
 
@@ -126,12 +127,15 @@ def write(file: BinaryIO, file_format: str, batches: Iterator[Any]) -> None:
     ----------
     file : open for writing bytes
     file_format : one of those in OUTPUTS
-    batches : pyarrow RecordBatches of one schema, at least one; it may be empty
+    batches : pyarrow RecordBatches of one schema, at least one; it may be empty. In CSV, text that a spreadsheet would
+        run as a formula gets an apostrophe before it (`ecg.files.text_in_csv`)
     """
     with needed_for("writing tables", "tables"):
         from pyarrow.csv import CSVWriter, WriteOptions
         from pyarrow.parquet import ParquetWriter
 
+    if file_format == "csv":
+        batches = map(_guarded, batches)
     first, sink = next(batches), _Sink(file)
     if file_format == "csv":
         special = any(set(name) & set(',"\r\n') for name in first.schema.names)
@@ -147,6 +151,17 @@ def write(file: BinaryIO, file_format: str, batches: Iterator[Any]) -> None:
         raise
     finally:
         writer.close()
+
+
+def _guarded(batch: Any) -> Any:
+    """A RecordBatch with its names and its text as `text_in_csv` says."""
+    import pyarrow as pa
+
+    columns = [
+        pa.array(map(text_in_csv, column.to_pylist()), pa.string()) if pa.types.is_string(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=list(map(text_in_csv, batch.schema.names)))
 
 
 class _Sink(io.RawIOBase):
@@ -195,13 +210,15 @@ def _slice(batch: BeatBatch, start: int, stop: int) -> BeatBatch:
 
 
 def _check_labels(labels: list[str], name: str, beat: int) -> None:
-    """InputError for a label that is too long, of several lines, or a number as samples are; the first is of `beat`."""
+    """InputError for a label that is too long, not a line of text, or a number like a sample; `beat` has the first."""
     for i, label in enumerate(labels, start=beat):
         if len(label) > LONGEST_LABEL:
             raise InputError(f"{name}: the label of beat {i} is longer than {LONGEST_LABEL:,} characters")
         if "\n" in label or "\r" in label:
             raise InputError(f"{name}: the label of beat {i} breaks over lines; write each beat in one line")
-        if _NUMBER.fullmatch(label) and not float(label).is_integer():
+        if "\0" in label:
+            raise InputError(f"{name}: the label of beat {i} holds a null byte")
+        if NUMBER.fullmatch(label) and not float(label).is_integer():
             raise InputError(
                 f"{name}: the label of beat {i} is {label[:20]!r}, which looks like a sample; expected a class or a "
                 "name. Are the beats longer than the model's?"
@@ -275,13 +292,17 @@ def _first_row(fields: list[str], length: int, name: str) -> tuple[str, bool]:
             "them, a class or a name"
         )
     samples, labelled = [field.strip() for field in fields[-length:]], len(fields) > length
-    numbers = [_NUMBER.fullmatch(field) for field in samples]
-    named = not any(numbers) and not any(field.lower() in _MISSING for field in samples)
-    if named or samples in ([str(i) for i in range(length)], [str(i + 1) for i in range(length)]):
+    names = [bool(_NAME.fullmatch(x)) and x.isprintable() and x.lower() not in _MISSING for x in samples]
+    if all(names) or samples in ([str(i) for i in range(length)], [str(i + 1) for i in range(length)]):
         return (fields[0].strip() or "label") if labelled else "", True
-    for column, field in enumerate(samples, start=1 + labelled):
-        if not _NUMBER.fullmatch(field):
-            raise InputError(f"{name}, row 1, column {column}: {field[:20]!r} is not a number")
+    numbers = [bool(NUMBER.fullmatch(field)) for field in samples]
+    if not all(numbers):
+        neither = [not (is_name or is_number) for is_name, is_number in zip(names, numbers, strict=True)]
+        column = neither.index(True) if any(neither) else numbers.index(False)
+        raise InputError(
+            f"{name}, row 1, column {column + 1 + labelled}: {samples[column][:20]!r} is not a number; names of "
+            "columns begin with a letter, and are in all columns"
+        )
     return "label" if labelled else "", False
 
 
@@ -309,6 +330,8 @@ def _read_npy(table: BeatTable, length: int) -> Iterator[BeatBatch]:
         raise InputError(f"{name} holds an array of shape {shape}; the model takes (any number, {length})")
     if fortran and shape[0] > 1:
         raise InputError(f"{name} is stored column by column; save it with numpy.ascontiguousarray")
+    if type(shape[0]) is not int or shape[0] < 0:
+        raise InputError(f"{name} says that it holds {shape[0]} beats; save it anew")
     row = length * dtype.itemsize
     for start in range(0, shape[0], ROWS):
         rows = min(ROWS, shape[0] - start)
@@ -317,6 +340,11 @@ def _read_npy(table: BeatTable, length: int) -> Iterator[BeatBatch]:
             raise InputError(f"{name} ends after {start + len(content) // row} of {shape[0]} beats")
         samples = np.frombuffer(content, dtype).reshape(rows, length).astype(float)
         yield BeatBatch(samples, share_read=(start + rows) / shape[0])
+    if rest := len(file.read(TEXT)):
+        more = "at least " if rest == TEXT else ""
+        raise InputError(
+            f"{name} has {more}{rest:,} bytes after its {shape[0]:,} beats; save each array in its own file"
+        )
 
 
 def _read_parquet(table: BeatTable, length: int) -> Iterator[BeatBatch]:

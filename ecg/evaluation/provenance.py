@@ -69,6 +69,8 @@ class Provenance(Strict):
         """Read provenance.json; InputError if it is invalid, or if it describes other files than those in `folder`."""
         path = folder / PROVENANCE
         provenance = check(cls, read_json(path), str(path))
+        if set(provenance.model) != {MODEL, CALIBRATION}:
+            raise InputError(f"{path}: model should name {MODEL} and {CALIBRATION}; run `dvc repro`")
         for name, expected in provenance.model.items():
             if sha256(read_bytes(folder / name)) != expected:
                 raise InputError(f"{folder / name} is not the file that {path} describes; run `dvc repro`")

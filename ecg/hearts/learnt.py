@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ecg.exceptions import InputError
-from ecg.files import read_arrays, read_json, sha256, write_arrays, write_json
+from ecg.files import read_arrays, read_json, replacing_folder, sha256, write_arrays, write_json
 from ecg.hearts.context import FEWEST, LENGTH, RHYTHM, STEP, SURROUNDINGS, BeatsInContext
+from ecg.recordings.reading.lead import cleaned
 from ecg.schema import Strict, check
 
 PATIENT, BEATS = "patient.json", "beats.npz"
@@ -32,24 +33,28 @@ class Source(Strict):
     usual : the usual difference of these from their mean (`Context.usual`)
     annotated : whether they are annotated as normal; otherwise, they are those that the model finds normal
     model_sha256 : of the model of normal hearts that scored them
-    beats_sha256 : of the file of beats
     """
 
     version: Literal[1]
-    recording: str
-    lead: str
+    recording: Annotated[str, AfterValidator(cleaned)]
+    lead: Annotated[str, AfterValidator(cleaned)]
     start: Annotated[float, Field(ge=0)]
     stop: Annotated[float, Field(gt=0)]
     beats: Annotated[int, Field(ge=FEWEST)]
     usual: float
     annotated: bool
     model_sha256: str
-    beats_sha256: str
 
     def __str__(self) -> str:
         how = "annotated as normal" if self.annotated else "that it found normal"
         part = f"{self.start:.0f} to {self.stop:.0f} s"
         return f"{self.beats:,} beats {how}, from {part} of {self.recording}, lead {self.lead}"
+
+
+class _Saved(Source):
+    """What is written of it; beats_sha256 : of the file of beats."""
+
+    beats_sha256: str
 
 
 @dataclass(frozen=True)
@@ -70,23 +75,18 @@ class Learnt:
     scores: np.ndarray
 
     def save(self, folder: Path) -> None:
-        """Write it into a folder, the description last: without it, the folder is not taken for a model.
-
-        InputError if the folder has other files: they may be a model's.
-        """
-        if others := sorted({path.name for path in folder.glob("*")} - {PATIENT, BEATS}):
-            raise InputError(f"{folder} has other files, such as {others[0]}: name a folder of its own")
-        (folder / PATIENT).unlink(missing_ok=True)
-        scores = self.scores.astype(np.float32)
-        write_arrays(folder / BEATS, normal=self.normal, beats=self.beats.columns, scores=scores)
-        digest = sha256((folder / BEATS).read_bytes())
-        write_json(folder / PATIENT, self.source.model_dump() | {"beats_sha256": digest}, DIGITS)
+        """Write it as a folder, which appears whole; InputError if there is one with other files, perhaps a model's."""
+        with replacing_folder(folder, lambda name: name in (PATIENT, BEATS)) as part:
+            scores = self.scores.astype(np.float32)
+            write_arrays(part / BEATS, normal=self.normal, beats=self.beats.columns, scores=scores)
+            saved = _Saved(**self.source.model_dump(), beats_sha256=sha256((part / BEATS).read_bytes()))
+            write_json(part / PATIENT, saved.model_dump(), DIGITS)
 
     @classmethod
     def load(cls, folder: Path, model_sha256: str) -> Self:
         """Read it from a folder; InputError if it is missing, damaged or belongs to another model."""
-        source = check(Source, read_json(folder / PATIENT, REMEDY), str(folder / PATIENT))
-        if source.model_sha256 != model_sha256:
+        saved = check(_Saved, read_json(folder / PATIENT, REMEDY), str(folder / PATIENT))
+        if saved.model_sha256 != model_sha256:
             raise InputError(f"{folder} was learnt with another model of normal hearts: learn it anew; {REMEDY}")
         normal, columns, scores = read_arrays(folder / BEATS, "normal", "beats", "scores")
         width = 2 * (LENGTH // STEP) + len(RHYTHM) + len(SURROUNDINGS)
@@ -94,8 +94,9 @@ class Learnt:
         numbers = (normal, columns, scores)
         if not shapes_fit or any(x.dtype != np.float32 or not np.isfinite(x).all() for x in numbers):
             raise InputError(f"{folder / BEATS} does not hold beats of a patient; {REMEDY}")
-        if sha256((folder / BEATS).read_bytes()) != source.beats_sha256:
+        if sha256((folder / BEATS).read_bytes()) != saved.beats_sha256:
             raise InputError(f"{folder / BEATS} does not belong to {PATIENT}; {REMEDY}")
+        source = Source(**saved.model_dump(exclude={"beats_sha256"}))
         return cls(source, normal, BeatsInContext.of_columns(columns), np.sort(scores.astype(float)))
 
 

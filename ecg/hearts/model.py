@@ -36,7 +36,7 @@ REMEDY = "`dvc repro hearts/dvc.yaml` makes it"
 GRID, GRID_DECADES = 256, 4.5  # scores of a calibration, down to p-values of 10 ** -GRID_DECADES
 MOST = 0.9  # of patients
 DIGITS = 5  # significant digits of its numbers
-Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]
+Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, fail_fast=True)]
 
 
 class Patient(Strict):
@@ -67,8 +67,8 @@ class Calibration(Strict):
     model_sha256: str
     alpha: Rate
     folds: Annotated[int, Field(ge=2)]
-    scores: Annotated[list[float], Field(min_length=2)]
-    patients: Annotated[list[Patient], Field(min_length=1)]
+    scores: Annotated[list[float], Field(min_length=2, fail_fast=True)]
+    patients: Annotated[list[Patient], Field(min_length=1, fail_fast=True)]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

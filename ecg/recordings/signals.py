@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import binary_dilation, binary_opening, map_coordinates, median_filter
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from ecg.exceptions import InputError
@@ -28,13 +28,21 @@ CHUNK_SECONDS = 300  # processed at a time
 MARGIN_SECONDS = 10  # processed in addition on both sides of a chunk, so that its edges do not show
 FLAT_SECONDS = 1.0  # shortest constant signal that is unusable
 FLAT_TOLERANCE = 1e-9  # largest change from sample to sample that counts as constant, as a share of the largest sample
+LARGEST = float(np.finfo(np.float32).max)  # of a sample, in any unit; one that is larger counts as missing
+OUTLIER_WINDOW = 2.0  # seconds, in which there is a beat
+BEAT_HEIGHT = (1, 99)  # percentiles of such a window that a beat is as high as, and a few outliers do not change
+OUTLIER_AROUND = 4.0  # seconds, whose median an outlier is compared with
+OUTLIER_HEIGHTS = 100  # heights of beats from that median, above which a sample is an outlier; a pacemaker's has 20
+LONGEST_OUTLIER = 5  # windows in a row: more are a signal after a lead that was off
+LASTING_HEIGHTS = 1_000_000  # from the chunk's median, above which a sample is one however long it lasts
+OUTLIER_MARGIN = 0.1  # seconds on both sides of an outlier that are lost with it
 CLIPPED_SECONDS = 0.03  # shortest time at the signal's minimum or maximum that is clipping
 QUALITY_SECONDS = 0.4  # on both sides of an R peak, over which its signal quality is computed
 QRS_SECONDS = 0.1  # on both sides of an R peak, within which its QRS complex lies
 FILTER_ORDER = 2  # of the Butterworth filter, which is applied forwards and backwards
 MIN_SAMPLES = 20 * FILTER_ORDER  # that can be filtered
 
-UnusableKind = Literal["missing", "flat", "clipped", "noisy"]
+UnusableKind = Literal["missing", "flat", "clipped", "outlier", "noisy"]
 OnProgress = Callable[[float], object]  # called with the share of the work that is done
 
 
@@ -140,13 +148,63 @@ def overlapping(segments: list[UnusableSegment], start: np.ndarray, stop: np.nda
     return np.searchsorted(stops, start, side="left") < np.searchsorted(starts, stop, side="right")
 
 
+def outliers(raw: np.ndarray, rate: float) -> np.ndarray:
+    """Which samples are so far from the others that they are none of an ECG, or are next to one that is.
+
+    A single one, such as 1e10 for a lost packet, would leave its mark on all that is filtered with it.
+
+    Parameters
+    ----------
+    raw : float ndarray of shape (n,), NaN where samples are missing
+    rate : in Hz
+
+    Returns
+    -------
+    bool ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> raw = np.sin(np.arange(5000) / 20)
+    >>> raw[2000] = 1e10
+    >>> np.flatnonzero(outliers(raw, 250))[[0, -1]]
+    array([1975, 2025])
+    """
+    width = min(round(OUTLIER_WINDOW * rate), len(raw))
+    known = np.isfinite(raw)
+    if not known.any():
+        return np.zeros(len(raw), bool)
+    windows = np.where(known, raw, np.nanmedian(raw))[: len(raw) // width * width].reshape(-1, width)
+    heights = np.ptp(np.percentile(windows, BEAT_HEIGHT, axis=1), axis=0)
+    heights = heights[heights > 0]
+    # Of beats, even if most of the chunk has none.
+    height = float(np.quantile(heights, 0.9, method="lower")) if len(heights) else 0.0
+    if not 0 < OUTLIER_HEIGHTS * height < np.nanmax(raw) - np.nanmin(raw):
+        return np.zeros(len(raw), bool)
+    filled = _filled(raw)
+    step = max(round(rate / 50), 1)
+    middle = median_filter(filled[::step], round(OUTLIER_AROUND * rate / step) | 1, mode="nearest")
+    around = np.repeat(middle, step)[: len(raw)]
+    far = np.abs(filled - around) > OUTLIER_HEIGHTS * height
+    window = np.minimum(np.arange(len(raw)) // width, len(windows) - 1)
+    lasts = binary_opening(np.bincount(window, far) > 0, np.ones(LONGEST_OUTLIER + 1))
+    far &= ~lasts[window]
+    far |= np.abs(filled - np.median(filled)) > LASTING_HEIGHTS * height
+    return binary_dilation(far & known, np.ones(2 * round(OUTLIER_MARGIN * rate) + 1)) & known
+
+
+def _filled(raw: np.ndarray) -> np.ndarray:
+    """Samples with missing ones interpolated; 0 if all are missing."""
+    return pd.Series(raw).interpolate(limit_direction="both").fillna(0).to_numpy()
+
+
 @dataclass(frozen=True)
 class _Chunk:
     """A part of a lead, with margins."""
 
     first: int  # index of the first filtered sample
     filtered: np.ndarray  # at SAMPLING_RATE
-    raw: np.ndarray  # as read, NaN where samples are missing
+    raw: np.ndarray  # as read, NaN where samples are missing or outliers
+    outlying: np.ndarray  # bool, which raw samples are outliers, or next to one
     raw_first: int  # index of the first raw sample
     raw_rate: float  # of the raw samples, in Hz
     noise: np.ndarray  # cumulative squares of what the filter removes from the raw samples
@@ -159,8 +217,10 @@ class _Chunk:
         raw_first = max(int((start / SAMPLING_RATE - MARGIN_SECONDS) * rate), 0)
         raw_stop = min(int(np.ceil((stop / SAMPLING_RATE + MARGIN_SECONDS) * rate)) + 1, lead.length)
         raw = lead.read(raw_first, raw_stop)
-        raw = np.where(np.isfinite(raw), raw, np.nan)
-        filled = pd.Series(raw).interpolate(limit_direction="both").fillna(0).to_numpy()
+        raw = np.where(np.abs(raw) <= LARGEST, raw, np.nan)
+        outlying = outliers(raw, rate)
+        raw[outlying] = np.nan
+        filled = _filled(raw)
         band, kind = [settings.highpass, settings.lowpass], "bandpass"
         if settings.lowpass >= 0.45 * rate:  # the sampling rate is too low for the band
             band, kind = [settings.highpass], "highpass"
@@ -172,7 +232,7 @@ class _Chunk:
         filtered = np.pad(filtered, (0, beyond), mode="edge")
         centred = filled - filled.mean()
         noise, power = np.cumsum(np.square(centred - clean)), np.cumsum(np.square(centred))
-        return cls(first, filtered, raw, raw_first, rate, noise, power, measure(filtered, raw, SAMPLING_RATE))
+        return cls(first, filtered, raw, outlying, raw_first, rate, noise, power, measure(filtered, raw, SAMPLING_RATE))
 
     def quality(self, r_peaks: np.ndarray) -> np.ndarray:
         """The share of the power around each R peak in the filter's band (after Li, Mark, Clifford 2008)."""
@@ -183,12 +243,13 @@ class _Chunk:
 
     def unusable(self, start: float, stop: float) -> list[UnusableSegment]:
         """The unusable signal between two times in seconds."""
-        raw, rate, missing = self.raw, self.raw_rate, np.isnan(self.raw)
+        raw, rate, missing = self.raw, self.raw_rate, np.isnan(self.raw) & ~self.outlying
         change = np.nan_to_num(np.abs(np.diff(raw, prepend=raw[:1])))
-        constant = ~missing & (change <= FLAT_TOLERANCE * np.nanmax(np.abs(raw), initial=0))
+        constant = ~np.isnan(raw) & (change <= FLAT_TOLERANCE * np.nanmax(np.abs(raw), initial=0))
         shortest_clipped = max(round(CLIPPED_SECONDS * rate), 3)
         marked: list[tuple[UnusableKind, np.ndarray, int]] = [
             ("missing", missing, 1),
+            ("outlier", self.outlying, 1),
             ("flat", constant, round(FLAT_SECONDS * rate)),
             ("clipped", raw == np.nanmin(raw, initial=np.inf), shortest_clipped),
             ("clipped", raw == np.nanmax(raw, initial=-np.inf), shortest_clipped),

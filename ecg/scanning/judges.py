@@ -24,6 +24,7 @@ from ecg.hearts.judge import judge
 from ecg.hearts.learnt import Learnt, is_learnt
 from ecg.hearts.model import HeartModel
 from ecg.recordings.cutting import MIN_BEATS, BeatWindows, CutBeats, cut_beats
+from ecg.recordings.reading.lead import cleaned
 from ecg.recordings.signals import SAMPLING_RATE, ProcessedLead
 from ecg.scanning.display import format_time
 from ecg.scanning.records import ScannedBeats
@@ -194,7 +195,7 @@ class ByOwnModel:
         if settings.length != detector.length:
             raise InputError(f"the model takes beats of {detector.length} samples, but states {settings.length}")
         self.detector, self.cutting = detector, settings
-        self.name = f"the model that was trained on {detector.model.metadata.get('dataset', 'an unnamed dataset')}"
+        self.name = f"the model that was trained on {_dataset(detector, 'an unnamed dataset')}"
         self.level = None if alpha == detector.calibration.alpha else alpha
         self.alpha = detector.calibration.alpha if alpha is None else alpha
         self.lead = detector.dataset.lead
@@ -203,7 +204,7 @@ class ByOwnModel:
     @property
     def made(self) -> list[str]:
         """How the model was made, a paragraph each."""
-        dataset = self.detector.model.metadata.get("dataset", "a dataset")
+        dataset = _dataset(self.detector, "a dataset")
         return [
             f"An autoencoder that was trained on normal beats of {dataset} alone (SHA-256 "
             f"{self.detector.model.sha256[:16]}...): a beat that it reconstructs badly is an alarm. `ecg info` "
@@ -255,7 +256,7 @@ class ByOwnModel:
     def _of_patient(self, recording: str) -> str:
         dataset = self.detector.dataset
         if dataset.recording != recording:
-            trained_on = self.detector.model.metadata.get("dataset", "another recording")
+            trained_on = _dataset(self.detector, "another recording")
             return (
                 f"The model was trained on another patient ({trained_on}): an alarm may only mean that this heart "
                 "differs from that one. Scan without --model, by the model of normal hearts."
@@ -264,6 +265,11 @@ class ByOwnModel:
             f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If it is the "
             "same recording, these minutes have fewer alarms than they should."
         )
+
+
+def _dataset(detector: Detector, unnamed: str) -> str:
+    """The dataset that a model was trained on, by the model's own file."""
+    return cleaned(detector.model.metadata.get("dataset", unnamed))
 
 
 def _of_start(heart: Heart, explained: np.ndarray, normal_rr: np.ndarray, lead: ProcessedLead) -> list[str]:

@@ -91,7 +91,6 @@ def learn_from(
         usual=float(np.median(context.usual[indices])),
         annotated=known is not None,
         model_sha256=model.calibration.model_sha256,
-        beats_sha256="",
     )
     sample = beats_in_context(heart, context, thinned(indices, MOST_KNOWN))
     return Learnt(source, mean.astype(np.float32), sample, np.sort(judgement.score[indices].astype(float)))

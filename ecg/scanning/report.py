@@ -2,17 +2,17 @@
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from ecg.exceptions import InputError, needed_for
-from ecg.files import write_bytes, write_csv, write_json
+from ecg.files import check_replaceable, replacing_folder, write_bytes, write_csv, write_json
 from ecg.scanning.records import Scan
 
 ANNOTATOR = "alarm"  # the file extension of the WFDB annotations
-PAGE = "report.html"
+PAGE, SUMMARY = "report.html", "scan.json"
+TABLES = ("alarms", "beats", "episodes", "kinds")
 DIGITS = 8  # significant ones in tables: of times of several days, to the millisecond
 
 
@@ -23,8 +23,20 @@ def write_page(scan: Scan, path: Path) -> None:
     write_bytes(path, page(scan).encode())
 
 
+def is_own(name: str) -> bool:
+    """Whether a file of this name is one of those that `write_report` writes."""
+    return name in (PAGE, SUMMARY, *(f"{table}.csv" for table in TABLES)) or name.endswith(f".{ANNOTATOR}")
+
+
+def check_folder(folder: Path) -> None:
+    """InputError if `write_report` cannot write to this folder."""
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder, or a file that ends in .html, for the page alone")
+    check_replaceable(folder, is_own)
+
+
 def write_report(scan: Scan, folder: Path) -> list[Path]:
-    """Write a scan into a folder. The page is written last: if it is there, so are the others.
+    """Write a scan as a folder, which appears whole, in place of that of an earlier scan.
 
     report.html; beats.csv, alarms.csv, episodes.csv and kinds.csv; scan.json, the summary; and NAME.alarm, the alarms
     as WFDB comments, for viewers of the record.
@@ -32,19 +44,21 @@ def write_report(scan: Scan, folder: Path) -> list[Path]:
     Returns
     -------
     The files.
+
+    Raises
+    ------
+    InputError
+        if the folder has files of others, or a package is missing.
     """
     with needed_for("writing annotations", "recordings"):
         import wfdb
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: name a folder, or a file that ends in .html, for the page alone")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".scan") as temporary:
-        part, alarms = Path(temporary), scan.alarms
+    check_folder(folder)
+    with replacing_folder(folder, is_own) as part:
+        alarms = scan.alarms
         write_page(scan, part / PAGE)
-        tables = {"alarms": alarms, "beats": scan.beats, "episodes": scan.episodes, "kinds": scan.kinds}
-        for name, table in tables.items():
-            write_csv(part / f"{name}.csv", table, DIGITS)
-        write_json(part / "scan.json", scan.summary())
+        for name in TABLES:
+            write_csv(part / f"{name}.csv", getattr(scan, name), DIGITS)
+        write_json(part / SUMMARY, scan.summary())
         record = re.sub(r"[^A-Za-z0-9_-]", "_", scan.recording.name) or "recording"  # the characters that WFDB allows
         if len(alarms):  # the format cannot hold zero annotations
             samples = np.round(alarms["seconds"].to_numpy() * scan.recording.rate).astype(int)
@@ -55,7 +69,5 @@ def write_report(scan: Scan, folder: Path) -> list[Path]:
             ]
             options = {"symbol": ['"'] * len(alarms), "aux_note": notes, "fs": scan.recording.rate}
             wfdb.wrann(record, ANNOTATOR, samples, write_dir=os.fspath(part), **options)
-        for stale in (PAGE, f"{record}.{ANNOTATOR}"):  # of an earlier scan; this one may have no alarms
-            (folder / stale).unlink(missing_ok=True)
-        written = sorted(part.iterdir(), key=lambda path: (path.name == PAGE, path.name))
-        return [path.replace(folder / path.name) for path in written]
+        names = sorted(path.name for path in part.iterdir())
+    return [folder / name for name in names]

@@ -161,5 +161,7 @@ def _warnings(scanned: Scan) -> list[str]:
     if recording.inverted:
         warnings.append("Most QRS complexes of this lead are negative; the lead was inverted before the scan.")
     if lost > HIGH_UNUSABLE_SHARE:
-        warnings.append(f"{lost:.0%} of the recording is missing, flat, clipped or noisy signal and was not scanned.")
+        warnings.append(
+            f"{lost:.0%} of the recording is missing, flat, clipped, outlying or noisy signal and was not scanned."
+        )
     return warnings

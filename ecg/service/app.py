@@ -5,16 +5,15 @@ error is answered with problem details (RFC 9457) that name the beat, the sample
 kept.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
-from fastapi.responses import Response
-from fastapi.routing import APIRoute
+from fastapi.responses import RedirectResponse, Response
 from fastapi.security import HTTPBearer
-from prometheus_client import generate_latest
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -23,11 +22,15 @@ from ecg.evaluation.card import INTENDED_USE, limits
 from ecg.exceptions import BeatError, InputError
 from ecg.service import problems, schemas
 from ecg.service.limits import Limits
-from ecg.service.middleware import RequestGuard
+from ecg.service.middleware import ASSETS, RequestGuard
 from ecg.service.monitoring import ServiceMetrics
+from ecg.service.parsing import json_route
+from ecg.service.problems import Documented
+from ecg.service.stopping import Stopping
 
 MAX_INLINE = 64  # beats that are scored on the event loop: with so few, a thread would take longer to start
 BINARY = "application/octet-stream"
+RIPPLES = 8  # of the example, in a beat
 
 DESCRIPTION = f"""
 Scores single heartbeats by the reconstruction error of an autoencoder that was trained on normal beats only.
@@ -40,17 +43,36 @@ No beat is logged or kept.
 """
 SCORING_ERRORS = problems.documented(
     {
-        400: "The body is not JSON.",
-        413: "The body is too large.",
-        415: "The body has another content type.",
-        422: "A beat has another length or a sample that is not a finite number, there are too many beats or none, "
-        "or no verdict is possible at this alpha. `beat` and `sample` say where.",
+        400: Documented(
+            "The body is not JSON.", "the body is not JSON: unexpected end of data: line 1 column 1 (char 0)"
+        ),
+        408: Documented("The body did not come in time.", "the body did not come in time; send it again"),
+        413: Documented(
+            "The body is too large, or too many large ones are on their way (then with `Retry-After`).",
+            "a body may hold 16,777,216 bytes; send fewer beats at a time, or in binary form",
+        ),
+        415: Documented(
+            "The body has another content type.", "the content type is text/plain; it should be application/json"
+        ),
+        422: Documented(
+            "A beat has another length or a sample that is not a finite number, there are too many beats or none, "
+            "something is repeated, or no verdict is possible at this alpha. `beat` and `sample` say where.",
+            "beat 3, sample 12: Input should be a valid number",
+            {"beat": 3, "sample": 12},
+        ),
     }
 )
+NO_KEY = Documented(
+    "The API key is missing or wrong.", "this service requires its API key: Authorization: Bearer <key>"
+)
+NOT_READY = Documented("Beats cannot be scored, or the service stops.", "a beat cannot be scored")
 
 
 def make_app(
-    detector: Detector, metrics: dict[str, float] | None = None, bounds: Limits | None = None, key: str | None = None
+    detector: Detector,
+    metrics: dict[str, float] | None = None,
+    bounds: Limits | None = None,
+    keys: Sequence[str] = (),
 ) -> FastAPI:
     """The service of a detector.
 
@@ -58,57 +80,64 @@ def make_app(
     ----------
     metrics : measured on the test beats, for /model
     bounds : limits of a request; the defaults if not given
-    key : API key that requests need, except to probes, metrics and documentation; None for a service without one
+    keys : API keys, one of which requests need, except to probes, metrics and documentation; none for a service without
     """
     bounds = bounds or Limits()
-    monitoring = ServiceMetrics()
-    reconstruction = detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0]
-    example = [round(sample, 3) for sample in reconstruction.tolist()]  # for the documentation: close to a normal beat
-    app = FastAPI(
+    monitoring, stopping = ServiceMetrics(), Stopping()
+    example = _example(detector)
+    app = FastAPIOffline(
         title="ECG anomaly detector",
         version=detector.model.sha256[:12],
         description=DESCRIPTION,
         redoc_url=None,
+        static_url=ASSETS.removesuffix("/"),
+        lifespan=stopping.lifespan,
         separate_input_output_schemas=False,
         exception_handlers=problems.HANDLERS,
         # Traces and logs would contain what requests contain.
-        telemetry={"tracing": False, "logs": False, "meter_provider": monitoring.meter_provider},
+        telemetry={"tracing": False, "logs": False, "metrics": False},
     )
-    app.add_middleware(RequestGuard, limit=bounds.body, key=key)
+    app.add_middleware(RequestGuard, bounds=bounds, keys=keys, stopping=stopping)
+    app.add_middleware(monitoring.measuring)
     protected = APIRouter()
-    if key is not None:  # for the documentation: RequestGuard checks the key, before the body is read
+    if keys:  # for the documentation: RequestGuard checks the key, before the body is read
         scheme = HTTPBearer(auto_error=False, description="The API key of this service.")
-        errors = problems.documented({401: "The API key is missing or wrong."})
+        errors = problems.documented({401: NO_KEY})
         protected = APIRouter(dependencies=[Security(scheme)], responses=errors)
     protected.include_router(_scoring_routes(detector, bounds, example, monitoring))
     protected.include_router(_model_route(detector, metrics or {}, bounds))
     app.include_router(protected)
-    app.include_router(_operation_routes(detector, example, monitoring))
+    app.include_router(_operation_routes(detector, example, monitoring, stopping))
+
+    @app.get("/", include_in_schema=False)
+    async def documentation() -> Response:
+        return RedirectResponse("docs")
+
     return app
 
 
-class JSONRoute(APIRoute):
-    """A route that parses JSON with orjson, which is faster than `json` and refuses NaN and Infinity."""
+def _example(detector: Detector) -> list[float]:
+    """A beat for the documentation, of the model's length, that scores as normal beats do.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As FastAPI documents it for a request class of one's own."""
-        handle = super().get_route_handler()
-
-        async def parse_and_handle(request: Request) -> Response:
-            return await handle(_JSONRequest(request.scope, request.receive))
-
-        return parse_and_handle
-
-
-class _JSONRequest(Request):
-    async def json(self) -> Any:
-        return orjson.loads(await self.body())
+    No beat ships with a model. What it reconstructs of nothing is near to the normal beats that it was trained on; a
+    ripple makes it score as the median of them.
+    """
+    held_out = np.concatenate([np.empty(0), *detector.calibration.held_out])
+    usual = float(np.median(held_out)) if len(held_out) else detector.calibration.threshold / 10
+    smooth = detector.score(np.zeros((1, detector.length)), details=True).reconstruction[0]
+    ripple = np.sin(2 * np.pi * RIPPLES * np.arange(detector.length) / detector.length)
+    beats = np.round(smooth + np.geomspace(1e-3, 2, 100)[:, None] * ripple, 3)
+    return beats[np.argmin(np.abs(detector.score(beats).score - usual))].tolist()
 
 
 def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], monitoring: ServiceMetrics) -> APIRouter:
     """The routes that take beats, as JSON or as bytes."""
-    router = APIRouter(tags=["scoring"], route_class=JSONRoute, responses=SCORING_ERRORS)
-    as_json, as_bytes = [Depends(_requires("application/json"))], [Depends(_requires(BINARY))]
+    router = APIRouter(
+        tags=["scoring"], route_class=json_route(bounds.beats, detector.length), responses=SCORING_ERRORS
+    )
+    as_json, as_bytes = (
+        [Depends(_requires(kind)), Depends(_refuse_repetition)] for kind in ("application/json", BINARY)
+    )
     one, many = schemas.request_bodies(detector.length, bounds.beats, example)
     query = schemas.options(detector.calibration)
 
@@ -126,7 +155,7 @@ def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], mo
         return await _verdicts(detector, body.beats, options.alpha, monitoring)  # type: ignore[attr-defined]
 
     @router.post("/explain", summary="Explain one beat", dependencies=as_json)
-    async def explain(body: one) -> schemas.ExplainedVerdict:  # type: ignore[valid-type]
+    async def explain(body: one, _: Annotated[schemas.NoOptions, Query()]) -> schemas.ExplainedVerdict:  # type: ignore[valid-type]
         """Say which samples contribute to a beat's score, and reconstruct the beat as a normal one."""
         (explanation,) = detector.explain([body.beat])  # type: ignore[attr-defined]
         monitoring.count(np.array([explanation.anomalous]))
@@ -136,7 +165,11 @@ def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], mo
         f"Beats one after the other, {detector.length} samples each, every sample a little-endian 32-bit float: "
         f"{4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The fastest way to send many."
     )
-    content = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
+    size = {
+        "minLength": 4 * detector.length,
+        "maxLength": 4 * detector.length * bounds.beats,
+    }  # a multiple of the first
+    content = {BINARY: {"schema": {"type": "string", "format": "binary", **size}}}
 
     @router.post(
         "/score/binary",
@@ -189,7 +222,9 @@ def _model_route(detector: Detector, metrics: dict[str, float], bounds: Limits) 
     return router
 
 
-def _operation_routes(detector: Detector, example: list[float], monitoring: ServiceMetrics) -> APIRouter:
+def _operation_routes(
+    detector: Detector, example: list[float], monitoring: ServiceMetrics, stopping: Stopping
+) -> APIRouter:
     """Probes and metrics, which need no key."""
     router = APIRouter(tags=["operation"])
 
@@ -198,11 +233,11 @@ def _operation_routes(detector: Detector, example: list[float], monitoring: Serv
         """Succeeds as long as the process answers."""
         return schemas.Alive(status="alive")
 
-    @router.get(
-        "/health/ready", summary="Readiness probe", responses=problems.documented({503: "Beats cannot be scored."})
-    )
+    @router.get("/health/ready", summary="Readiness probe", responses=problems.documented({503: NOT_READY}))
     async def ready() -> schemas.Ready:
-        """Succeeds if a beat can be scored."""
+        """Succeeds if a beat can be scored, until the service is told to stop."""
+        if stopping.begun:
+            raise HTTPException(503, "the service stops")
         try:
             detector.score([example])
         except Exception as error:
@@ -217,7 +252,7 @@ def _operation_routes(detector: Detector, example: list[float], monitoring: Serv
     )
     async def service_metrics() -> Response:
         """Requests and their durations by method, route and status, beats, alarms, and what the process uses."""
-        return Response(generate_latest(monitoring.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(monitoring.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 
@@ -235,6 +270,14 @@ def _from_bytes(content: bytes, length: int, max_beats: int) -> np.ndarray:
         beat, sample = np.argwhere(invalid)[0].tolist()
         raise BeatError(f"is {beats[beat, sample]}; samples are at most {schemas.MAX_SAMPLE:g} in size", beat, sample)
     return beats
+
+
+def _refuse_repetition(request: Request) -> None:
+    """A dependency that refuses options which are given more than once: which one counts would be a guess."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            raise HTTPException(422, f"{name[:40]}: it is given {names.count(name)} times; give it once")
 
 
 def _requires(media_type: str) -> Callable[[Request], None]:

@@ -1,28 +1,36 @@
-"""Checks before the body of a request is read: the API key and the size of the body.
+"""Checks before the body of a request is read, and while it is: the API key, the size and the time that it takes.
 
 Own code: FastAPI checks a key only after it has read the body, and its `max_body_size` answers in plain text, at once,
-so that a client which is still sending may not receive the answer.
+so that a client which is still sending may not receive the answer. Neither limits time.
 """
 
+import asyncio
 import secrets
+from collections.abc import Sequence
 
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecg.service import limits
+from ecg.service.limits import Limits
 from ecg.service.problems import problem_response
+from ecg.service.stopping import Stopping
 
-PUBLIC = ("/health/", "/metrics", "/docs", "/openapi.json")  # paths, or their beginnings, that need no key
+# Paths, or their beginnings, that need no key.
+ASSETS = "/documentation/"  # of the page at /docs
+PUBLIC = ("/health/", "/metrics", "/docs", "/openapi.json", ASSETS)
 DISCARDED = 8  # times the limit: how much of a body that is too large is read, and discarded
 
 
 class RequestGuard:
-    """Middleware that refuses requests without the API key, and bodies over the limit, in bytes."""
+    """Middleware that refuses requests without an API key, and bodies that are too large or take too long."""
 
-    def __init__(self, app: ASGIApp, limit: int, key: str | None) -> None:
-        self.app, self.limit, self.key = app, limit, key and key.encode()
-        self.too_large = f"a body may hold {limit:,} bytes; send fewer beats at a time, or in binary form"
+    def __init__(self, app: ASGIApp, bounds: Limits, keys: Sequence[str], stopping: Stopping) -> None:
+        self.app, self.limit, self.stopping = app, bounds.body, stopping
+        self.keys = [key.encode() for key in keys]
+        self.room = Room(limits.BODIES_ON_THEIR_WAY * self.limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -30,34 +38,115 @@ class RequestGuard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        scheme, key = get_authorization_scheme_param(headers.get("authorization"))
-        sent = key.encode("latin-1") if scheme.lower() == "bearer" else b""
-        if self.key and not scope["path"].startswith(PUBLIC) and not secrets.compare_digest(sent, self.key):
+        if self.keys and not (scope["path"] == "/" or scope["path"].startswith(PUBLIC)) and not self._has_key(headers):
             detail = "this service requires its API key: Authorization: Bearer <key>"
             await problem_response(401, detail, {"www-authenticate": "Bearer"})(scope, receive, send)
             return
+        body = _Body(receive, self.limit, self.stopping)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self.limit:
-            await self._discard(receive, more=True)
-            await problem_response(413, self.too_large)(scope, receive, send)
+            await body.discard()
+            await problem_response(413, body.too_large)(scope, receive, send)
             return
-        size = 0
+        size = int(length) if length.isdecimal() else self.limit if "transfer-encoding" in headers else 0
+        if size > limits.SMALL_BODY and not await self.room.take(size):
+            detail = "too many large bodies are on their way; send this one again later"
+            answer = problem_response(413, detail, {"retry-after": "5", "connection": "close"})
+            await answer(scope, receive, send)
+            return
+        body.begin()
+        try:
+            if scope["method"] == "HEAD":  # as GET, without a body
+                inner = {**scope, "method": "GET"}
+                await self.app(inner, body.receive, _without_body(send))
+                scope["route"] = inner.get("route")
+            else:
+                await self.app(scope, body.receive, send)
+        finally:
+            if size > limits.SMALL_BODY:
+                await self.room.give_back(size)
 
-        async def receive_within_limit() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self.limit:  # sent in chunks, without a content-length
-                await self._discard(receive, more=message.get("more_body", False))
-                raise HTTPException(413, self.too_large)
-            return message
+    def _has_key(self, headers: Headers) -> bool:
+        sent = headers.getlist("authorization")
+        scheme, key = get_authorization_scheme_param(sent[0] if len(sent) == 1 else None)
+        if scheme.lower() != "bearer":
+            return False
+        matches = [secrets.compare_digest(key.encode("latin-1"), known) for known in self.keys]
+        return any(matches)  # after all of them: the time does not tell which one is alike
 
-        await self.app(scope, receive_within_limit, send)
 
-    async def _discard(self, receive: Receive, more: bool) -> None:
-        """Read the rest of a body, up to a limit: most clients read the answer only after they have sent everything."""
-        size = 0
-        while more and size < DISCARDED * self.limit:
-            message = await receive()
-            size += len(message.get("body", b""))
-            more = message.get("more_body", False)
+class Room:
+    """Memory for large bodies; who finds none waits, and is not read from meanwhile."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._changed = asyncio.Condition()
+
+    async def take(self, size: int) -> bool:
+        """Take some of it; False if there is none for too long."""
+        async with self._changed:
+            try:
+                async with asyncio.timeout(limits.ROOM_SECONDS):
+                    await self._changed.wait_for(lambda: size <= self._free)
+            except TimeoutError:
+                return False
+            self._free -= size
+            return True
+
+    async def give_back(self, size: int) -> None:
+        """Let others have it."""
+        async with self._changed:
+            self._free += size
+            self._changed.notify_all()
+
+
+class _Body:
+    """The body of a request, which is received within limits."""
+
+    def __init__(self, receive: Receive, limit: int, stopping: Stopping) -> None:
+        self._receive, self._limit, self._stopping = receive, limit, stopping
+        self._clock = asyncio.get_running_loop().time
+        self._size = 0
+        self.begin()
+        self.too_large = f"a body may hold {limit:,} bytes; send fewer beats at a time, or in binary form"
+
+    def begin(self) -> None:
+        """Count the time from now on."""
+        self._until = self._clock() + limits.BODY_SECONDS
+
+    async def receive(self) -> Message:
+        """The next part; HTTPException if it does not come in time, or is one too many."""
+        try:
+            message = await self._next()
+        except TimeoutError:
+            raise HTTPException(408, "the body did not come in time; send it again", {"connection": "close"}) from None
+        if self._size > self._limit:  # sent in chunks, without a content-length
+            await self.discard(message.get("more_body", False))
+            raise HTTPException(413, self.too_large)
+        return message
+
+    async def discard(self, more: bool = True) -> None:
+        """Read the rest, up to a limit: most clients read the answer only after they have sent everything."""
+        try:
+            while more and self._size < DISCARDED * self._limit:
+                message = await self._next()
+                more = message.get("more_body", False)
+        except TimeoutError:
+            return
+
+    async def _next(self) -> Message:
+        message = await self._stopping.wait(self._receive, self._until)
+        size = len(message.get("body", b""))
+        self._size += size
+        # What came fast is no credit for a later stall.
+        self._until = min(self._until + size / limits.BODY_RATE, self._clock() + limits.BODY_SECONDS)
+        return message
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

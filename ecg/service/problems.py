@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -16,19 +16,41 @@ from ecg.service.schemas import Problem
 MEDIA_TYPE = "application/problem+json"
 
 
-def documented(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for the statuses of errors, from a description of each."""
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
+class Documented(NamedTuple):
+    """An error as the documentation shows it: what it means, and the detail and the position of an example."""
+
+    description: str
+    detail: str
+    position: Mapping[str, int] = {}
+
+
+def documented(errors: Mapping[int, Documented]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for the statuses of errors."""
+    schema = Problem.model_json_schema()
+    return {
+        status: {
+            "description": error.description,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": _problem(status, error.detail, error.position)}},
+        }
+        for status, error in errors.items()
+    }
 
 
 def problem_response(
     status: int, detail: str, headers: Mapping[str, str] | None = None, position: Mapping[str, int | None] = {}
 ) -> Response:
     """An error as a response; the position is that of the beat, or of the beat and the sample, that is wrong."""
+    return Response(problem_content(status, detail, position), status, headers, media_type=MEDIA_TYPE)
+
+
+def problem_content(status: int, detail: str, position: Mapping[str, int | None] = {}) -> bytes:
+    """The body of an error's response, in ASCII: what it shows of a request may not be valid Unicode."""
+    return json.dumps(_problem(status, detail, position)).encode()
+
+
+def _problem(status: int, detail: str, position: Mapping[str, int | None]) -> dict[str, Any]:
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **position)
-    content = json.dumps(problem.model_dump(exclude_none=True))  # in ASCII: a header or key may not be valid Unicode
-    return Response(content, status, headers, media_type=MEDIA_TYPE)
+    return problem.model_dump(exclude_none=True)
 
 
 async def _validation_error(_request: Request, error: RequestValidationError) -> Response:

@@ -74,6 +74,10 @@ def options(calibration: Calibration) -> type[Any]:
     )
 
 
+class NoOptions(Strict):
+    """The query of a route without options."""
+
+
 class Verdict(Strict):
     """The verdict on one beat."""
 
@@ -147,10 +151,8 @@ class Ready(Strict):
 class Problem(Strict):
     """Problem details (RFC 9457)."""
 
-    title: str = Field(description="The kind of problem.", examples=["Unprocessable Content"])
-    status: int = Field(description="The HTTP status.", examples=[422])
-    detail: str = Field(
-        description="What is wrong, and where.", examples=["beat 3, sample 12: Input should be a valid number"]
-    )
+    title: str = Field(description="The kind of problem.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong, and where.")
     beat: int | None = Field(default=None, description="Index of the beat that is wrong, from 0, if it is one.")
     sample: int | None = Field(default=None, description="Index of the sample that is wrong, from 0, if it is one.")

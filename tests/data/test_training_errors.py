@@ -27,6 +27,8 @@ def test_errors_survive_saving_exactly(tmp_path: Path, errors: TrainingErrors) -
         "fold,fitted\n0,x\n",
         "a,b\n1,2\n",
         "fold,fitted\n0,nan\n",
+        "fold,fitted,held_out\n-1,1.0,1.0\n",
+        "fold,fitted,held_out\n0,1.0,1.0\n2000000000,1.0,1.0\n",
         "\xff",
     ],
 )

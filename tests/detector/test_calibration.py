@@ -103,13 +103,15 @@ def test_any_other_content_is_no_calibration(tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(
     ("change", "output"),
     [
-        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"threshold": float("nan")}, "NaN is not a JSON number"),
         ({"threshold": "high"}, "threshold is 'high'"),
         ({"threshold": None}, "threshold is None"),
         ({"alpha": 1.0}, "alpha is 1.0"),
         ({"alpha": 0.1, "held_out": []}, "held_out should not be empty where there is an alpha"),
         ({"held_out": [[]]}, "held_out.0 is []"),
-        ({"held_out": [[float("inf")]]}, "held_out.0.0 is inf"),
+        ({"held_out": [[float("inf")]]}, "Infinity is not a JSON number"),
+        ({"p_values": [0.9] + [0.5] * 292}, "p_values should not decrease"),
+        ({"method": "\x1b[0m"}, "method is"),
         ({"p_values": [0.5]}, "p_values should have 293 entries"),
         ({"tail": {"level": 1.0, "excess": [1.0, 2.0], "p": [0.1]}}, "p should decrease"),
         ({"tail": {"level": 1.0, "excess": [2.0, 1.0], "p": [0.1, 0.05]}}, "p should decrease"),

@@ -69,10 +69,33 @@ def test_a_stream_that_goes_on_from_its_file_has_the_same_bound(tmp_path: Path, 
     assert second.threshold <= highest * (1 + 1e-9)
 
 
-def test_a_state_from_above_the_bound_goes_on_at_the_bound(detector: Detector) -> None:
-    state = Stream.start(detector).state
-    above = Stream(detector, state.model_copy(update={"log_threshold": state.log_threshold + 5}))
-    assert above.threshold == pytest.approx(stream.LARGEST_RISE * np.exp(state.log_threshold))
+@pytest.mark.parametrize(
+    ("change", "printed"),
+    [
+        ({"log_threshold": 700.0}, "the stream's log_threshold is 700; no stream of this model leaves"),
+        ({"log_threshold": -700.0}, "the stream's log_threshold is -700"),
+        ({"target": 1e-300}, "the stream's target is 1e-300, but 0.0"),
+        ({"alpha": 0.4}, "the stream's target is"),
+        ({"alpha": 1e-9}, "held-out errors to start from"),
+        ({"model_sha256": "\ud800"}, "surrogates not allowed"),
+    ],
+)
+def test_a_state_that_no_stream_reaches_is_refused_although_its_digest_is_right(
+    tmp_path: Path, detector: Detector, change: dict, printed: str
+) -> None:
+    record = Stream.start(detector).state.model_dump() | change
+    digest = "" if "model_sha256" in change else stream.State(**record).digest()
+    (tmp_path / "stream.json").write_text(json.dumps({"state": record, "sha256": digest}))
+    with pytest.raises(InputError, match=printed) as refused:
+        Stream.load(tmp_path / "stream.json", detector)
+    assert str(refused.value).isprintable()
+
+
+@given(st.lists(st.sampled_from([0.0, 1e-30, 0.01, 1.0, 1e30]), max_size=300), st.integers(0, 5000))
+def test_whatever_a_stream_scores_it_can_be_resumed(detector: Detector, scores: list[float], zeros: int) -> None:
+    running = Stream.start(detector)
+    running.update(np.array(scores + [0.0] * zeros))
+    Stream(detector, running.state)
 
 
 def test_at_its_bound_the_threshold_falls_again_with_the_scores(detector: Detector) -> None:

@@ -525,3 +525,68 @@ def test_a_full_disk_is_reported_as_such(file_format: str, capfd: pytest.Capture
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space left on device"):
         tables.write(full, file_format, (batch([i] * 1000) for i in range(500)))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("shape", [(-1, L), (True, L)])
+def test_an_npy_file_of_less_than_no_beats_is_refused(shape: tuple) -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with pytest.raises(InputError, match=rf"beats says that it holds {shape[0]} beats; save it anew"):
+        read(file.getvalue(), "npy")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_what_comes_after_an_array_is_refused(rows: int) -> None:
+    with pytest.raises(InputError, match=rf"beats has 192 bytes after its {rows} beats"):
+        read(as_npy(np.zeros((rows, L))) + as_npy(np.zeros((2, L))), "npy")
+
+
+@pytest.mark.parametrize(
+    "field", ["0x10", "1e", "1_000", "1 2", "1.5D+00", "-", "?", "true", "Infinity", "\u22120.5", "0.5\0", "a\0", "5ms"]
+)
+@pytest.mark.parametrize("column", [0, L - 1])
+def test_a_first_row_of_what_is_neither_a_number_nor_a_name_is_refused(field: str, column: int) -> None:
+    fields = ["t"] * L
+    fields[column] = field
+    content = f"{','.join(fields)}\n1,2,3,4\n".encode()
+    with pytest.raises(InputError, match=rf"row 1, column {column + 1}: .* names of columns begin with a letter"):
+        read(content, "csv")
+
+
+def test_utf_16_text_is_no_table_without_beats() -> None:
+    with pytest.raises(InputError, match="row 1"):
+        read("1,2,3,4\n1,2,3,4\n".encode("utf-16-le"), "csv")
+
+
+def test_a_label_with_a_null_byte_is_refused() -> None:
+    with pytest.raises(InputError, match="the label of beat 1 holds a null byte"):
+        read(as_parquet(np.zeros((2, L)), name=["a", "b\0"]), "parquet")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 5000), (5000, 1)])
+def test_parquet_files_that_were_joined_are_refused(first: int, second: int) -> None:
+    with pytest.raises(InputError, match="holds several Parquet files, one after another"):
+        read(as_parquet(np.zeros((first, L))) + as_parquet(np.ones((second, L))), "parquet")
+
+
+@pytest.mark.parametrize("label", ["=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)"])
+def test_labels_that_a_spreadsheet_would_run_are_written_as_text(detector: Detector, test: Beats, label: str) -> None:
+    content = b"".join(f'"{label}",'.encode() + as_text(beat[None]) for beat in test.samples[:2])
+    names = ",".join([f'"{label}"', *(f"t{i}" for i in range(140))])
+    content = f"{names}\n".encode() + content
+
+    def written(file_format: str) -> bytes:
+        file = io.BytesIO()
+        score_table(detector, BeatTable(io.BytesIO(content), "csv", "beats"), file, file_format)
+        return file.getvalue()
+
+    frame = pd.read_csv(io.BytesIO(written("csv")))
+    assert frame[f"'{label}"].tolist() == [f"'{label}"] * 2
+    assert written("jsonl").count(f'"{label}":"{label}"'.encode()) == 2
+    assert pq.read_table(io.BytesIO(written("parquet")))[label].to_pylist() == [label] * 2
+
+
+def test_labels_that_are_numbers_stay(detector: Detector, test: Beats) -> None:
+    content, file = b"-1," + as_text(test.samples[:1]), io.BytesIO()
+    score_table(detector, BeatTable(io.BytesIO(content), "csv", "beats"), file, "csv")
+    assert b'\n0,"-1",' in file.getvalue()

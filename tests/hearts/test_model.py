@@ -208,7 +208,7 @@ def test_what_is_no_model_is_refused_with_its_name(shipped: Path) -> None:
     (shipped / MODEL).write_bytes(b"nonsense")
     record = json.loads((shipped / CALIBRATION).read_text())
     (shipped / CALIBRATION).write_text(json.dumps(record | {"model_sha256": sha256(b"nonsense")}))
-    with pytest.raises(InputError, match=rf"{MODEL} is not a model that ONNX Runtime can read"):
+    with pytest.raises(InputError, match=rf"{MODEL} is refused: it is no ONNX file"):
         HeartModel.load(shipped)
 
 

@@ -92,6 +92,12 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "unzip it yourself" in refusal(zipped(tmp_path / "mine.zip", **{"mine.csv": "1\n" * 20}))
 
 
+def test_a_zip_that_may_ask_for_gigabytes_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("mine.csv", "1\n2\n" * 1000)
+    assert "zip it anew, by the usual method (deflate)" in refusal(tmp_path / "mine.zip", None, RATE)
+
+
 def test_an_error_within_a_zip_is_safe_to_print(tmp_path: Path) -> None:
     message = refusal(zipped(tmp_path / "mine.zip", **{"\x1b[31mmine\u202e.csv": "a,b\n"}))
     assert "mine.zip/mine.csv holds no rows of numbers" in message

@@ -19,7 +19,14 @@ from ecg.recordings import cutting, signals
 from ecg.recordings.classes import CLASS_OF, MATCH_SECONDS, Annotations, annotated_beats, beat_classes, match_beats
 from ecg.recordings.cutting import BeatWindows, CutBeats, cut_beats, running_median, thinned
 from ecg.recordings.reading import Lead, open_lead
-from ecg.recordings.signals import ProcessedLead, UnusableSegment, overlapping, process_lead, unusable_seconds
+from ecg.recordings.signals import (
+    ProcessedLead,
+    UnusableSegment,
+    outliers,
+    overlapping,
+    process_lead,
+    unusable_seconds,
+)
 
 SETTINGS = Cutting(
     highpass=0.5, lowpass=40.0, segmentation="rhythm", window=[0.25, 0.45], rhythm=[0.8, 0.5], length=140
@@ -149,6 +156,43 @@ def test_unusable_signal_is_found_and_beats_that_overlap_it_are_left_out(
         assert apart not in windows.rr_before
         assert apart not in windows.rr_after
         assert np.isfinite(np.array(signal.samples)).all()
+
+
+@pytest.mark.parametrize(("value", "samples"), [(1e3, 1), (1e10, 1), (-1e10, 3), (1e30, 360), (1e10, 10_000)])
+def test_an_outlier_costs_its_neighbourhood_alone(value: float, samples: int, toy: np.ndarray) -> None:
+    damaged = toy.copy()
+    damaged[36_000 : 36_000 + samples] = value  # at 100 s
+    with processed(damaged) as signal, processed(toy) as whole:
+        (segment,) = signal.unusable
+        assert segment.kind == "outlier"
+        assert segment.start == pytest.approx(99.9, abs=0.01)
+        assert segment.stop == pytest.approx(100.1 + samples / 360, abs=0.05)
+        assert signal.no_ecg is None
+        expected = whole.r_peak_seconds
+        expected = expected[(expected < segment.start) | (expected > segment.stop)]
+        assert np.isclose(expected[:, None], signal.r_peak_seconds, atol=0.02).any(axis=1).mean() > 0.99
+
+
+def test_outliers_may_be_many_if_they_are_short(toy: np.ndarray) -> None:
+    damaged = toy.copy()
+    damaged[np.arange(1, 100) * 1000] = -32_768  # as a device may mark lost samples, in each third second
+    with processed(damaged) as signal:
+        assert {segment.kind for segment in signal.unusable} == {"outlier"}
+        assert len(signal.unusable) == 99
+
+
+@pytest.mark.parametrize("name", ["spikes", "drift", "step", "electrode"])
+def test_what_is_large_in_a_recording_for_other_reasons_is_no_outlier(name: str, toy: np.ndarray) -> None:
+    signal = toy.copy()
+    if name == "spikes":  # of a pacemaker, 2 ms wide and 20 times as high as beats
+        signal[::300] += 20 * np.ptp(toy)
+    elif name == "drift":  # of a lead without a high-pass filter
+        signal += np.linspace(0, 300, len(toy))
+    elif name == "step":
+        signal[50_000:] += 50
+    else:  # that is put on late
+        signal[:100_000] = np.random.default_rng(0).integers(0, 2, 100_000) / 2000
+    assert not outliers(signal, 360).any()
 
 
 def test_a_clipped_segment_in_two_chunks_is_one_segment(toy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

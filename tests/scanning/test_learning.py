@@ -101,23 +101,25 @@ def test_what_is_learnt_replaces_what_was_and_nothing_else(learnt: Learnt, tmp_p
     learnt.save(tmp_path)
     learnt.save(tmp_path)
     (tmp_path / "autoencoder.onnx").touch()
-    with pytest.raises(InputError, match=r"has other files, such as autoencoder.onnx: name a folder of its own"):
+    with pytest.raises(InputError, match=r"has other files, such as .autoencoder.onnx.: name a folder of its own"):
         learnt.save(tmp_path)
 
 
-def test_a_folder_that_was_not_finished_is_no_model(
-    learnt: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: np.ndarray
+def test_an_interruption_leaves_what_was_learnt_before(
+    learnt: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learnt.save(tmp_path)
+    folder = tmp_path / "patient"
+    learnt.save(folder)
+    earlier = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ecg.hearts.learnt.write_arrays", interrupted)
+    monkeypatch.setattr("ecg.hearts.learnt.write_json", interrupted)  # after the beats
     with pytest.raises(KeyboardInterrupt):
-        learnt.save(tmp_path)
-    with pytest.raises(InputError, match="missing"):
-        scan(toy, tmp_path, rate=RATE)
+        learnt.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == earlier
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize(

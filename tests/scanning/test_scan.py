@@ -344,9 +344,12 @@ def test_unusable_signal_has_a_warning_and_no_alarms(own: Detector, toy: np.ndar
     damaged = toy.copy()
     damaged[36_000:54_000] = np.nan  # 100 s to 150 s
     result = scan(saved(damaged, tmp_path, "toy"), own, rate=RATE)
-    assert "17% of the recording is missing, flat, clipped or noisy signal and was not scanned." in result.warnings
+    assert (
+        "17% of the recording is missing, flat, clipped, outlying or noisy signal and was not scanned."
+        in result.warnings
+    )
     assert not ((result.beats.seconds > 99.9) & (result.beats.seconds < 150.1)).any()
-    unusable = {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0, "noisy": 0}
+    unusable = {"missing": pytest.approx(50, abs=0.1), "flat": 0, "clipped": 0, "outlier": 0, "noisy": 0}
     assert result.summary()["seconds_without_ecg"] == unusable
     assert result.summary()["left_out"]["in_unusable_signal"] >= 1
     minutes = result.per_interval(60)
@@ -419,23 +422,28 @@ def test_if_a_file_cannot_be_written_earlier_files_stay(
     assert (tmp_path / "alarms.csv").read_text() == "earlier"
 
 
-def test_an_interruption_leaves_no_page_that_looks_complete(
+def test_an_interruption_leaves_the_earlier_report_whole(
     scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_report(scanned, tmp_path)
-    replace_file, done = Path.replace, list[Path]()
+    folder = tmp_path / "report"
+    write_report(without_alarms(scanned), folder)
+    earlier = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    def interrupted(path: Path, target: Path) -> Path:
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(target)
-        return replace_file(path, target)
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", interrupted)
+    monkeypatch.setattr(report, "write_json", interrupted)  # after the page and the tables
     with pytest.raises(KeyboardInterrupt):
+        write_report(scanned, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == earlier
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_with_files_of_others_is_not_replaced(scanned: Scan, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"has other files, such as 'notes.txt': name a folder of its own"):
         write_report(scanned, tmp_path)
-    assert len(done) == 3
-    assert not (tmp_path / "report.html").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_page_alone_is_written_whole_or_not_at_all(
@@ -520,8 +528,7 @@ def test_the_command_scans_a_table_and_writes_a_folder(ecg: Ecg, folder: Path) -
     assert summary["recording"] == "toy"
     assert summary["alarms"] > 50
     assert sorted(path.name for path in (folder / "report").iterdir()) == FILES
-    in_order = [*(name for name in FILES if name != "report.html"), "report.html"]
-    assert done.stderr.decode().splitlines() == [f"wrote report/{name}" for name in in_order]
+    assert done.stderr.decode().splitlines() == [f"wrote report/{name}" for name in FILES]
 
 
 def test_the_command_prints_a_summary(ecg: Ecg) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,43 @@ def test_a_binary_sample_that_is_not_a_finite_number_is_refused_with_its_positio
         ("/score", b"", JSON, 422, "body: Field required"),
         ("/score", b"{", JSON, 400, "the body is not JSON"),
         ("/score", b"\xff\xfe", JSON, 400, ""),
-        ("/score", b"[" * 200_000, JSON, 400, ""),
+        ("/score", b"[" * 200_000, JSON, 422, r"^body: it has 200,000 times '\['"),
+        ("/score", b"[" * 600, JSON, 400, ""),
+        ("/score", b'{"beat": ' + b"[" * 600 + b"]" * 600 + b"}", JSON, 422, "^beat 0, sample 0: "),
+        ("/score", b"[" * 600 + b'{"a": 1, "b": 2}' + b"]" * 600, JSON, 422, "^body: "),
+        (
+            "/score/batch",
+            b"{" + b",".join(b'"%d": 1' % i for i in range(1000)) + b"}",
+            JSON,
+            422,
+            "^body: it has 1,000 times ':'",
+        ),
+        (
+            "/score/batch",
+            b'{"beats": [' + b",".join([b"[]"] * 1000) + b"]}",
+            JSON,
+            422,
+            r"^body: it has 1,001 times '\['",
+        ),
+        (
+            "/score/batch",
+            b'{"beats": [' + b",".join([b"0"] * 100_000) + b"]}",
+            JSON,
+            422,
+            "^body: it has 99,999 times ','",
+        ),
+        ("/score", b'{"beat": [1], "beat": [2]}', JSON, 422, "^body: the name 'beat' is repeated"),
+        ("/score", b'{"beat": [1], "b\\u0065at": [2]}', JSON, 422, "^body: the name 'beat' is repeated"),
+        ("/score", b'{"beat": {"a": 1, "a": 1}}', JSON, 422, "^body: the name 'a' is repeated"),
+        (
+            "/score?alpha=0.1&alpha=0.2",
+            json.dumps({"beat": [0] * 140}).encode(),
+            JSON,
+            422,
+            "^alpha: it is given 2 times",
+        ),
+        ("/score/binary?alpha=0.1&alpha=0.1", bytes(560), BINARY, 422, "^alpha: it is given 2 times"),
+        ("/explain?alpha=0.1", json.dumps({"beat": [0] * 140}).encode(), JSON, 422, "alpha: Extra inputs"),
         ("/score", b'{"beat": ' + b"9" * 5000 + b"}", JSON, 400, ""),
         ("/score", b"[]", JSON, 422, "^body: "),
         ("/score", b"{}", JSON, 422, "^body beat: Field required"),
@@ -310,7 +347,7 @@ def test_requests_beats_and_alarms_are_counted(detector: Detector, beats: np.nda
     assert requests(client, "POST", "/score", 400) == 1
     assert requests(client, "GET", "", 404) == 1
     assert requests(client, "_OTHER", "/score", 405) == 1
-    assert series(client, 'http_server_active_requests{http_request_method="POST",url_scheme="http"}') == 0
+    assert series(client, 'http_server_active_requests{http_request_method="POST"}') == 0
     text = client.get("/metrics").text
     assert 'http_response_status_code="200",http_route="/score/binary",le="0.0025"}' in text
     assert "process_resident_memory_bytes" in text
@@ -320,7 +357,7 @@ def test_requests_beats_and_alarms_are_counted(detector: Detector, beats: np.nda
 
 def test_requests_that_are_refused_before_their_body_is_read_are_counted(detector: Detector) -> None:
     key = {"authorization": "Bearer s3cret"}
-    client = TestClient(make_app(detector, bounds=Limits(body=1000), key="s3cret"))
+    client = TestClient(make_app(detector, bounds=Limits(body=1000), keys=["s3cret"]))
     client.get("/model")
     client.post("/score", content=bytes(2000), headers=key | JSON)
     client.post("/score", content=iter([bytes(2000)]), headers=key | JSON)
@@ -338,7 +375,7 @@ def test_services_in_one_process_count_apart(detector: Detector) -> None:
 
 
 def test_a_service_with_a_key_requires_it(detector: Detector, beats: np.ndarray) -> None:
-    client = TestClient(make_app(detector, bounds=Limits(body=1000), key="s3cret"))
+    client = TestClient(make_app(detector, bounds=Limits(body=1000), keys=["s3cret"]))
     beat = {"beat": beats[0].tolist()}
     for headers in (
         {},
@@ -349,14 +386,49 @@ def test_a_service_with_a_key_requires_it(detector: Detector, beats: np.ndarray)
         response = client.post("/score", content=bytes(2000), headers=headers | JSON)
         assert_problem(response, 401, "Authorization: Bearer <key>")
         assert response.headers["www-authenticate"] == "Bearer"
-    client = TestClient(make_app(detector, key="s3cret"), headers={"authorization": "Bearer s3cret"})
+    client = TestClient(make_app(detector, keys=["s3cret"]), headers={"authorization": "Bearer s3cret"})
     assert client.post("/score", json=beat).status_code == 200
-    stranger = TestClient(make_app(detector, key="s3cret"))
+    stranger = TestClient(make_app(detector, keys=["s3cret"]))
     assert_problem(stranger.get("/model"), 401, "Bearer")
     for scheme in ("bearer", "BEARER"):
         assert stranger.get("/model", headers={"authorization": f"{scheme} s3cret"}).status_code == 200
-    for route in ("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"):
+    for route in (
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/",
+        "/documentation/swagger-ui.css",
+    ):
         assert stranger.get(route).status_code == 200
+    twice = [("authorization", "Bearer s3cret"), ("authorization", "Bearer s3cret")]
+    assert_problem(stranger.get("/model", headers=twice), 401, "Bearer")
+
+
+def test_each_of_several_keys_is_accepted(detector: Detector) -> None:
+    client = TestClient(make_app(detector, keys=["old", "new"]))
+    for key, status in {"old": 200, "new": 200, "ol": 401, "old,new": 401, "": 401}.items():
+        assert client.get("/model", headers={"authorization": f"Bearer {key}"}).status_code == status
+
+
+def test_head_is_get_without_a_body(detector: Detector) -> None:
+    client = TestClient(make_app(detector))
+    for route in ("/model", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"):
+        head, whole = client.head(route), client.get(route)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+    response = client.head("/score")
+    assert (response.status_code, response.headers["allow"], response.content) == (405, "POST", b"")
+    assert requests(client, "HEAD", "/model", 200) == 1
+
+
+def test_the_documentation_needs_no_network(client: TestClient) -> None:
+    assert client.get("/", follow_redirects=False).headers["location"] == "docs"
+    page = client.get("/docs").text
+    assert not re.findall(r"(?:src|href)=[\"'](?:https?:)?//", page)
+    for asset in re.findall(r"(?:src|href)=[\"']([^\"']+)", page):
+        assert client.get(asset).status_code == 200
 
 
 def test_the_documentation_has_units_examples_and_every_error(client: TestClient) -> None:
@@ -376,8 +448,14 @@ def test_the_documentation_has_units_examples_and_every_error(client: TestClient
     for route in ("/score", "/score/batch", "/score/binary", "/explain"):
         operation = document["paths"][route]["post"]
         assert operation["description"]
-        assert set(operation["responses"]) == {"200", "400", "413", "415", "422"}
+        assert set(operation["responses"]) == {"200", "400", "408", "413", "415", "422"}
+        for status, response in operation["responses"].items():
+            if status != "200":
+                shown = response["content"]["application/problem+json"]["example"]
+                assert (shown["status"], shown["title"]) == (int(status), HTTPStatus(int(status)).phrase)
     assert document["paths"]["/score"]["post"]["parameters"][0]["schema"]["minimum"] == pytest.approx(1 / 293)
+    verdict = client.post("/score", json={"beat": example}).json()
+    assert 0.05 < verdict["p_value"] < 0.95
 
 
 def test_responses_match_the_documentation(detector: Detector) -> None:

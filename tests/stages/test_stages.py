@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+import stages
 from ecg.data.sources import PARTS
 from stages import LOCK
 from tests.conftest import ROOT, Run, ran, set_param
@@ -89,6 +90,25 @@ def test_data_may_be_a_link_to_another_disk(clone: Path, run: Run, tmp_path: Pat
     finally:
         (clone / "data").unlink()
         elsewhere.rename(clone / "data")
+
+
+def test_a_stage_says_what_a_link_to_another_disk_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    (repository / ".dvc" / "tmp").mkdir(parents=True)
+    monkeypatch.chdir(repository)
+    stages.run(lambda: None)
+    assert capsys.readouterr().err == ""
+    (elsewhere / "data" / "raw").mkdir(parents=True)
+    (repository / "data").symlink_to(elsewhere / "data")
+    stages.run(lambda: None)
+    said = capsys.readouterr().err
+    assert f"data/raw is a link out of the repository, to {elsewhere / 'data' / 'raw'}: " in said
+    assert "`dvc config --local core.no_scm true`" in said
+    (repository / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    stages.run(lambda: None)
+    assert capsys.readouterr().err == ""
 
 
 def test_git_ignores_links_in_place_of_what_it_ignores(clone: Path, run: Run, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 Own code for what zipfile leaves to its callers: paths that lead out, and contents that unpack to far more.
 """
 
-import lzma
 import re
 import struct
 import tempfile
@@ -15,15 +14,18 @@ from pathlib import Path, PurePosixPath
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.lead import cleaned
+from ecg.recordings.reading.wfdb_record import MAX_HEADER
 
 MAX_MEMBERS = 10_000
 MAX_UNPACKED = 8 * 2**30  # bytes; a day of 12 leads at 1,000 Hz has 2 GB
 MAX_RATIO = 200  # unpacked to packed size, of what is larger than SMALL: text of constant samples packs to a hundredth
 SMALL = 2**20
+_RECORD_LINE = 4096  # bytes of a header that its first line is in
 LISTED = 10  # recordings in a message
 
 # What zipfile and its decompressors raise on damaged, encrypted or unknown content; found by mutating archives.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may ask for 4 GiB of memory
 _RECORDINGS = (".edf", ".bdf", ".rec", ".ecg", ".csv", ".tsv", ".txt", ".npy")
 _BESIDE_A_RECORD = ("readme", "license", "records", "annotators", "sha256sums")
 
@@ -68,6 +70,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         )
     for info in infos:
         name = info.filename
+        if info.compress_type not in _METHODS:
+            raise InputError(
+                f"{path} is compressed in a way that is not read: zip it anew, by the usual method (deflate)"
+            )
         if PurePosixPath(name).is_absolute() or ".." in re.split(r"[/\\]", name) or ":" in name or "\\" in name:
             raise InputError(f"{path} is not safe: the path of its file {cleaned(name)!r} leads out of it")
     return [info for info in infos if not info.is_dir() and not _is_junk(info.filename)]
@@ -107,20 +113,25 @@ def _recording(path: Path, members: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInf
 
 def _whole_record(path: Path, headers: Sequence[zipfile.ZipInfo]) -> zipfile.ZipInfo:
     """Of several headers, the one of a record whose segments the others are; InputError if they are other records."""
+    of_segments = []
     with zipfile.ZipFile(path) as archive:
-        texts = {}
         for info in headers:
             with archive.open(info) as file:
-                texts[info.filename] = file.read(2**20).decode("latin-1")
-    for info in headers:
-        lines = [line for line in texts[info.filename].splitlines() if line.strip() and not line.startswith("#")]
-        if not lines or "/" not in lines[0].split()[0]:
-            continue
-        segments = {line.split()[0] for line in lines[1:]}
-        others = {PurePosixPath(other.filename).stem for other in headers if other is not info}
-        if others <= segments:
-            return info
+                lines = _header_lines(file.read(_RECORD_LINE))
+            if lines and "/" in lines[0].split()[0]:
+                of_segments.append(info)
+        if len(of_segments) == 1:  # segments have none themselves
+            (whole,) = of_segments
+            with archive.open(whole) as file:
+                segments = {line.split()[0] for line in _header_lines(file.read(MAX_HEADER))[1:]}
+            if {PurePosixPath(other.filename).stem for other in headers if other is not whole} <= segments:
+                return whole
     raise InputError(_several(path, headers))
+
+
+def _header_lines(content: bytes) -> list[str]:
+    lines = content.decode("latin-1").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _several(path: Path, found: Sequence[zipfile.ZipInfo]) -> str:
@@ -146,7 +157,9 @@ def _check_sizes(path: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
                 f"{path} is not safe: {cleaned(info.filename)} would unpack from {info.compress_size:,} to "
                 f"{info.file_size:,} bytes"
             )
-    total = sum(info.file_size for info in infos)
+    total, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
+    if total > max(MAX_RATIO * packed, SMALL):
+        raise InputError(f"{path} is not safe: it would unpack from {packed:,} to {total:,} bytes")
     if total > MAX_UNPACKED:
         raise InputError(f"{path} would unpack to {total >> 30} GiB: unzip it yourself and name the recording")
 

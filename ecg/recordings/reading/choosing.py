@@ -7,9 +7,12 @@ from functools import lru_cache
 import numpy as np
 
 from ecg.exceptions import InputError
+from ecg.recordings.reading.lead import cleaned
 
 LOOKED_AT = 20_000  # samples at the beginning, which tell a signal from a counter and from a constant
 FEWEST_SAMPLES = 100  # that tell them
+LISTED = 64  # leads in a message
+MAX_DIGITS = 10  # of a lead's number
 MOST_EQUAL_STEPS = (
     0.9  # of a count, which may begin anew; a lead's samples are equal, or rise by one, in shorter stretches
 )
@@ -132,17 +135,24 @@ def choose_lead(
         if reason is None:
             return i
         reasons[i] = f"{reason} in the beginning"
-    listed = "; ".join(f"{i} {name}".strip() + f" {reasons[i]}" for i, name in enumerate(names))
+    listed = _listed([f"{i} {name}".strip() + f" {reasons[i]}" for i, name in enumerate(names)], "; ")
     raise InputError(f"{source} has no lead that can be an ECG: {listed}; name one (lead) to read it all the same")
 
 
 def lead_index(asked: int | str, names: Sequence[str], source: object) -> int:
     """The index of a lead that is given by its name or number; InputError if there is none."""
-    if isinstance(asked, int) or (asked not in names and asked.isdecimal()):
+    if isinstance(asked, int) or (asked not in names and asked.isdecimal() and len(asked) < MAX_DIGITS):
         matching = [int(asked)] if 0 <= int(asked) < len(names) else []
     else:
         matching = [i for i, name in enumerate(names) if name.strip().lower() == asked.strip().lower()]
     if not matching:
-        leads = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
-        raise InputError(f"{source} has no lead {asked!r}; it has {leads}")
+        leads = _listed([f"{i} {name}".strip() for i, name in enumerate(names)], ", ")
+        shown = repr(cleaned(asked)) if isinstance(asked, str) else f"{asked:.6g}"
+        raise InputError(f"{source} has no lead {shown}; it has {leads}")
     return matching[0]
+
+
+def _listed(leads: Sequence[str], between: str) -> str:
+    """Leads in a message, but for those after LISTED."""
+    more = [f"and {len(leads) - LISTED:,} more"] if len(leads) > LISTED else []
+    return between.join([*leads[:LISTED], *more])

@@ -30,6 +30,7 @@ MAX_LEADS = 12
 _CHECKED_FROM = 10  # the byte after the magic and the checksum
 _HEADER = 522  # bytes: the magic, the checksum, and the block of fixed length
 _MISSING_SAMPLE = -32768
+_UNKNOWN = -9  # for a number
 _NANOVOLTS = 1e-6  # in millivolts
 
 # Codes of leads, from Table 1.
@@ -50,6 +51,8 @@ def open_ishne(path: Path, lead: int | str | None) -> Lead:
         size = path.stat().st_size
         if not 1 <= n_leads <= MAX_LEADS or rate <= 0:
             raise InputError(f"{path} is not a valid ISHNE file: it states {n_leads} leads at {rate} Hz")
+        if samples < 0 and samples != _UNKNOWN:
+            raise InputError(f"{path} is not a valid ISHNE file: it states {samples:,} samples")
         if not _HEADER <= samples_at < size:
             raise InputError(
                 f"{path} is not a valid ISHNE file: its samples would begin at byte {samples_at:,} of {size:,}"
@@ -66,7 +69,7 @@ def open_ishne(path: Path, lead: int | str | None) -> Lead:
     recorded = np.memmap(path, "<i2", "r", samples_at, (held, n_leads))
 
     def unit(index: int) -> Unit:
-        known = resolutions[index] > 0  # -9 where it is not
+        known = resolutions[index] > 0  # _UNKNOWN where it is not
         return Unit(MILLIVOLTS, resolutions[index] * _NANOVOLTS) if known else Unit(ADC_UNITS)
 
     def read(index: int, start: int, stop: int) -> np.ndarray:

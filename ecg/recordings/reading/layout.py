@@ -10,14 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import words
-from ecg.recordings.reading.lead import SAMPLING_RATES, Unit, cleaned
+from ecg.recordings.reading.lead import MAX_LEADS, SAMPLING_RATES, Unit, cleaned
 
 HEAD_BYTES = 2**19  # of the file, which its layout is found from
 MAX_LINE = 300  # characters of a line before the table that are searched: patterns take longer than that is long
+MAX_PREAMBLE = 200  # lines before the table that are searched
+MAX_ROW = 2**15  # characters: a row has a number for each of MAX_LEADS
 ROWS_LOOKED_AT = 200  # at the end of them, where the table has begun
 MISSING = ("-", "--", "---", "?", "*", "missing", "nan", "null", "none", "na", "n/a", "inf", "-inf", "+inf", "infinity")
 
@@ -34,13 +37,14 @@ _UNIT_CELL = re.compile(
     r"°?c|(m|u|µ|μ|n)?s|secs?|seconds?|msec|hz|hh?:mm:ss(\.m+)?|date|no\.?|counts?|sample #)[\])}'\"]*|-|"
 )
 _STATES_RATE = re.compile(
-    r"(sampl\w*|abtast\w*|mess|fs|sps|acquisition|muestreo|échantillonnage|amostragem|campionamento)"
-    r"[^\d\n]*?(?:\((?:hz|hertz)\))?[^\d\n]*?(?P<number>\d+(?:[.,]\d+)?)\s*(?P<kilo>k(?:hz|sps))?",
+    r"(sampl\w*+|abtast\w*+|mess|fs|sps|acquisition|muestreo|échantillonnage|amostragem|campionamento)"
+    r"[^\d\n]*+(?P<number>\d+(?:[.,]\d+)?)\s*(?P<kilo>k(?:hz|sps))?",
     re.IGNORECASE,
 )
 _IN_HERTZ = re.compile(
     r"(?P<number>\d+(?:[.,]\d+)?)\s*(?P<kilo>k)?(?:hz|hertz|hercios|ヘルツ|赫兹|Гц)\b", re.IGNORECASE
 )
+_MINUS = re.compile(r"(?<!\w)[-\u2212]$")  # which is neither a hyphen nor the middle of a range
 _NO_RATE_OF_SAMPLES = re.compile(r"filter|notch|pass|cut|band|mains|bpm|heart|line freq|netz", re.IGNORECASE)
 _STATES_UNIT = re.compile(
     r"^[\W_]*(?:units?|einheit|unité|unidad(?:es)?|unità|unidade|eenheid|単位|单位)\W+(?P<unit>[^\s,;\"']+)",
@@ -119,9 +123,21 @@ def _fits(cell: str, decimal: str) -> bool:
 def _score(lines: Sequence[str], delimiter: str, decimal: str, quote: str) -> float:
     """How well a dialect fits: the share of cells that hold numbers or times, in rows of equal width."""
     rows = [split_row(line, delimiter, quote) for line in lines]
-    width, number = Counter(map(len, rows)).most_common(1)[0]
-    fitting = sum(sum(_fits(cell, decimal) for cell in row) / width for row in rows if len(row) == width)
-    return round(fitting / number * (0.5 + 0.5 * number / len(rows)), 6)
+    width = _width(rows)
+    rows, number = [row for row in rows if len(row) == width], len(rows)
+    fitting = sum(sum(_fits(cell, decimal) for cell in row) / width for row in rows)
+    return round(fitting / len(rows) * (0.5 + 0.5 * len(rows) / number), 6)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """How many columns most rows have."""
+    return Counter(map(len, rows)).most_common(1)[0][0]
+
+
+def check_width(source: object, width: int) -> None:
+    """InputError if a table has too many columns for leads."""
+    if width > MAX_LEADS:
+        raise InputError(f"{source} has {width:,} columns; each should be a lead: transpose the table")
 
 
 def _quote(lines: Sequence[str]) -> str:
@@ -143,6 +159,10 @@ def find_layout(path: Path) -> Layout:
     if not filled:
         raise InputError(f"{path} is empty")
     sample = filled[-min(-(-len(filled) // 2), ROWS_LOOKED_AT) :]
+    if (longest := max(map(len, sample))) > MAX_ROW:
+        raise InputError(
+            f"{path} has rows of {longest:,} characters; each column should be a lead: transpose the table"
+        )
     quote = _quote(sample) or _quote(filled)
     scores = [_score(sample, delimiter, mark, quote) for delimiter, mark in _DIALECTS]
     if max(scores) <= 0:
@@ -152,7 +172,9 @@ def find_layout(path: Path) -> Layout:
     delimiter, decimal = _DIALECTS[scores.index(max(scores))]
     if (delimiter, decimal) == (",", ".") and _has_decimal_commas(filled, sample):
         delimiter, decimal = ";", ","
-    first, width, numeric = _first_row(lines, sample, delimiter, decimal, quote)
+    width = _width([split_row(line, delimiter, quote) for line in sample])
+    check_width(path, width)
+    first, numeric = _first_row(lines, sample, width, delimiter, decimal, quote)
     if first is None:
         raise InputError(
             f"{path} holds no rows of numbers: it should have a column for each lead, and a row for each sample"
@@ -190,11 +212,10 @@ def _has_decimal_commas(filled: Sequence[str], sample: Sequence[str]) -> bool:
 
 
 def _first_row(
-    lines: Sequence[str], sample: Sequence[str], delimiter: str, decimal: str, quote: str
-) -> tuple[int | None, int, list[int]]:
-    """The index of the first row of numbers, the number of columns, and which hold numbers or times."""
+    lines: Sequence[str], sample: Sequence[str], width: int, delimiter: str, decimal: str, quote: str
+) -> tuple[int | None, list[int]]:
+    """The index of the first row of numbers, and which columns hold numbers or times."""
     rows = [split_row(line, delimiter, quote) for line in sample]
-    width = Counter(map(len, rows)).most_common(1)[0][0]
     columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
     numeric = []
     for i, column in enumerate(columns):
@@ -202,6 +223,7 @@ def _first_row(
         if filled and sum(_fits(cell, decimal) for cell in filled) >= len(filled) / 2:
             numeric.append(i)
 
+    @cache  # it is asked for each line, and for those before it
     def is_row(line: str) -> bool:
         cells = split_row(line, delimiter, quote)
         found = [cells[i] for i in numeric if i < len(cells)]
@@ -221,8 +243,8 @@ def _first_row(
                 # Blank cells before it, too, are samples: a table may begin with missing ones.
                 while i and lines[i - 1].strip() and not any(split_row(lines[i - 1], delimiter, quote)):
                     i -= 1
-                return i, width, numeric
-    return None, width, numeric
+                return i, numeric
+    return None, numeric
 
 
 def _header(before: Sequence[str], width: int, delimiter: str, quote: str) -> tuple[list[str], list[str], list[str]]:
@@ -284,25 +306,27 @@ def unit_in(name: str) -> str:
 def stated_rate(before: Sequence[str], names: Sequence[str]) -> float | None:
     """The sampling rate in Hz that the lines before the rows, or the names of columns, state; None if they do not.
 
+    A negative one is returned as such, to be refused.
+
     Examples
     --------
     >>> stated_rate(["Name,Ada", "Sample Rate,512 hertz"], [])
     512.0
     """
-    texts = [line[:MAX_LINE] for line in (*before, *names)]
+    texts = [line[:MAX_LINE] for line in (*before[:MAX_PREAMBLE], *names)]
     texts = [line for line in texts if not _NO_RATE_OF_SAMPLES.search(line)]
     for pattern in (_STATES_RATE, _IN_HERTZ):
         for text in texts:
             if match := pattern.search(text):
                 rate = float(match["number"].replace(",", ".")) * (1000 if match["kilo"] else 1)
                 if SAMPLING_RATES[0] / 4 <= rate <= 4 * SAMPLING_RATES[1]:  # others are refused with their number
-                    return rate
+                    return -rate if _MINUS.search(text[: match.start("number")]) else rate
     return None
 
 
 def _with_stated_lead(layout: Layout, before: Sequence[str]) -> Layout:
     """The unit of the columns, and the name of a single one, where the lines before the rows state them."""
-    before = [line[:MAX_LINE] for line in before]
+    before = [line[:MAX_LINE] for line in before[:MAX_PREAMBLE]]
     unit = next((match["unit"] for line in before if (match := _STATES_UNIT.match(line))), "")
     lead = next((match["lead"] for line in before if (match := _STATES_LEAD.match(line))), "")
     names = [cleaned(lead)] if layout.names == [""] and words(lead) else layout.names

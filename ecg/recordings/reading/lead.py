@@ -1,7 +1,5 @@
 """A lead of a recording, and what each format needs to make one: units, safe names, and how the lead was read."""
 
-import re
-import unicodedata
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecg.exceptions import InputError
+from ecg.exceptions import InputError, printable
 from ecg.recordings.classes import Annotations
 
 SAMPLING_RATES = (100, 20_000)  # Hz: below, R peaks are missed; above, it is not an ECG
 MAX_SAMPLES_PER_BYTE = 20  # more than any format packs; a header that states more is wrong
 MAX_LEADS = 64  # of an array; more columns are samples
+MAX_SIGNALS = 1_000  # of a recording that states how many it has
 MAX_DAYS = 31  # of the longest recording; a longer one comes from a time or a length that is wrong
 MAX_NAME = 80  # characters of a name
 MILLIVOLTS, ADC_UNITS, UNKNOWN_UNIT = "mV", "ADC units", "unknown unit"
@@ -27,7 +26,6 @@ _IN_MILLIVOLTS = {
 }
 _FACTORS = {name: factor for factor, names in _IN_MILLIVOLTS.items() for name in names}
 _ADC_UNITS = ("adc", "adu", "adu's", "lsb", "adc units", "raw", "counts", "digital")
-_ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-_])")
 
 Read = Callable[[int, int], np.ndarray]
 
@@ -107,12 +105,7 @@ def cleaned(text: object) -> str:
     >>> cleaned("\x1b[31mMLII\x07\u202e  left\n")
     'MLII left'
     """
-    visible = _ESCAPE_SEQUENCE.sub("", str(text)[: 100 * MAX_NAME])
-    spaced = " ".join(visible.split())
-    kept = "".join(
-        character for character in spaced if character == " " or unicodedata.category(character)[0] not in "CZ"
-    )
-    return kept[:MAX_NAME].strip()
+    return " ".join(printable(str(text)[: 100 * MAX_NAME]).split())[:MAX_NAME].strip()
 
 
 def duration_text(seconds: float) -> str:

@@ -1,12 +1,13 @@
 """Opening a lead of a recording: what it is decides which module reads it."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ecg.exceptions import InputError
+from ecg.exceptions import InputError, printable
 from ecg.recordings.reading.archive import unpacked
 from ecg.recordings.reading.edf import open_edf
 from ecg.recordings.reading.ishne import open_ishne
@@ -49,19 +50,27 @@ def open_lead(
     low, high = SAMPLING_RATES
     if rate is not None and not low <= rate <= high:
         raise InputError(f"the sampling rate (rate) is {rate:g} Hz; it should be {low} to {high:,} Hz")
+    is_path = isinstance(recording, (str, os.PathLike))
+    source = printable(os.fspath(recording)) if is_path else "the recording"
     with ExitStack() as stack:
-        if isinstance(recording, (str, os.PathLike)):
-            source = os.fspath(recording)
-            with refused(f"{source} could not be read"):
-                opened = _open_path(stack, str(source), lead, rate, annotations)
-        else:
-            source = "the recording"
-            with refused(f"{source} could not be read"):
+        with _safe_to_print(), refused(f"{source} could not be read"), warnings.catch_warnings(action="ignore"):
+            if is_path:
+                opened = _open_path(stack, str(os.fspath(recording)), lead, rate, annotations)
+            else:
                 opened = open_memory(recording, lead, rate)
         if not low <= opened.rate <= high:
             raise InputError(f"{source} has a sampling rate of {opened.rate:g} Hz; it should be {low} to {high:,} Hz")
         check_rate(source, opened.rate, rate, tolerance=1e-6)
         yield opened
+
+
+@contextmanager
+def _safe_to_print() -> Iterator[None]:
+    """Errors without what would steer a terminal: they name files, and quote what is in them."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(printable(error)) from None
 
 
 def _open_path(

@@ -16,10 +16,9 @@ import pandas as pd
 
 from ecg.exceptions import InputError
 from ecg.recordings.reading.choosing import LOOKED_AT, choose_lead, names_counter, why_no_lead
-from ecg.recordings.reading.layout import MISSING, Layout, find_layout, lead_name, stated_rate, unit_in
+from ecg.recordings.reading.layout import MISSING, Layout, check_width, find_layout, lead_name, stated_rate, unit_in
 from ecg.recordings.reading.lead import (
     ADC_UNITS,
-    MAX_LEADS,
     UNKNOWN_UNIT,
     Lead,
     Read,
@@ -116,8 +115,9 @@ def _to_numbers(cells: pd.Series, decimal: str) -> pd.Series:
 def open_table(table: Table, lead: int | str | None, rate: float | None) -> Lead:
     """Open a lead of a table."""
     width = len(table.names)
-    if width > MAX_LEADS:
-        raise InputError(f"{table.source} has {width:,} columns; each should be a lead: transpose the table")
+    check_width(table.source, width)
+    if table.rate is not None and table.rate < 0:
+        raise InputError(f"{table.source} states a sampling rate of {table.rate:g} Hz; it should be a positive number")
     known_rate = table.rate if rate is None else rate
     time = find_time_column(table.names, table.units, table.beginning, known_rate, table.source)
     columns = [column for column in range(width) if time is None or column != time.column]

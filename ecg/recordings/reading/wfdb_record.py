@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from ecg.recordings.reading.choosing import LOOKED_AT, choose_lead
 from ecg.recordings.reading.lead import (
     MAX_DAYS,
     MAX_SAMPLES_PER_BYTE,
+    MAX_SIGNALS,
     Lead,
     Read,
     Unit,
@@ -29,7 +31,12 @@ from ecg.recordings.reading.lead import (
 
 NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"  # of a file beside the header
 EMPTY_SEGMENT = "~"
-MAX_SEGMENTS = 100_000
+MAX_HEADER = 2**18  # bytes; it is parsed anew for each part that is read
+MAX_HEADER_LINES = 4_000  # of a record and its segments together: wfdb parses about 2,000 per second
+MAX_ANNOTATIONS = 2**20  # bytes of their file: about 500,000 beats
+_NUMBER = r"(\d+\.?\d*|\.\d+)"
+# What wfdb reads as missing, and replaces by a default, if it is written in another way.
+_RATE, _LENGTH, _GAIN = re.compile(rf"{_NUMBER}(/.*)?"), re.compile(r"\d+"), re.compile(rf"-?{_NUMBER}.*")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Segment:
                 )
         return [self.base.with_name(name) for name in names]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the leads."""
         return [cleaned(name or "") for name in self.header.sig_name or []]
@@ -67,7 +74,13 @@ class Segment:
         length = self.header.sig_len
         if not length:
             raise InputError(f"{self.base}.hea does not state the length of the recording")
-        if length * self.header.n_sig > MAX_SAMPLES_PER_BYTE * sum(file.stat().st_size for file in self.files):
+        skew = max((int(skew or 0) for skew in self.header.skew), default=0)
+        if skew > max(self.header.fs, 1):
+            raise InputError(
+                f"{self.base}.hea states a skew of {skew:,} samples between leads; at most 1 s can be read"
+            )
+        per_frame = sum(int(number or 1) for number in self.header.samps_per_frame)
+        if length * per_frame > MAX_SAMPLES_PER_BYTE * sum(file.stat().st_size for file in self.files):
             raise InputError(
                 f"{self.base}.hea states {length:,} samples per lead, far more than its signal files can hold"
             )
@@ -121,7 +134,33 @@ def read_header(base: Path) -> Any:
     import wfdb
 
     with refused(f"{base}.hea is not a valid WFDB header"):
+        _check_header(base)
         return wfdb.rdheader(str(base))
+
+
+def _check_header(base: Path) -> None:
+    """InputError if a header is too large to be parsed, or states what wfdb would replace by a default in silence."""
+    source = f"{base}.hea"
+    with Path(source).open("rb") as file:
+        content = file.read(MAX_HEADER + 1)
+    if len(content) > MAX_HEADER:
+        raise InputError(f"{source} has more than {MAX_HEADER:,} bytes, far more than a header needs")
+    lines = [line.strip() for line in content.decode("ascii", "ignore").splitlines()]
+    record, *rest = [line for line in lines if line and not line.startswith("#")] or [""]
+    name, *cells = record.split()[:4] or [""]
+    stated = zip(cells, ("number of signals", "sampling rate", "length"), (_LENGTH, _RATE, _LENGTH), strict=False)
+    for cell, what, form in stated:
+        if not form.fullmatch(cell):
+            raise InputError(f"{source} states a {what} of {cleaned(cell)!r}; it should be a positive number")
+    _, is_segmented, n_segments = name.partition("/")
+    described, kind = (n_segments, "segments") if is_segmented else (cells[0] if cells else "", "signals")
+    if _LENGTH.fullmatch(described) and described.lstrip("0") != str(len(rest) or ""):
+        raise InputError(f"{source} states {cleaned(described)} {kind}, but describes {len(rest):,}")
+    if not is_segmented and len(rest) > MAX_SIGNALS:
+        raise InputError(f"{source} has {len(rest):,} signals; at most {MAX_SIGNALS:,} can be read")
+    for line in [] if is_segmented else rest:
+        if len(gain := line.split()[2:3]) and not _GAIN.fullmatch(gain[0]):
+            raise InputError(f"{source} states a gain of {cleaned(gain[0])!r}; it should be a number")
 
 
 def segment_names(base: Path, header: Any) -> list[str] | None:
@@ -132,8 +171,6 @@ def segment_names(base: Path, header: Any) -> list[str] | None:
     for name in names:
         if name != EMPTY_SEGMENT and not re.fullmatch("[A-Za-z0-9_-]+", name):
             raise InputError(f"{base}.hea is not safe to read: its segment {cleaned(name)!r} is not a plain file name")
-    if len(names) > MAX_SEGMENTS:
-        raise InputError(f"{base}.hea has {len(names):,} segments; at most {MAX_SEGMENTS:,} can be read")
     return list(names)
 
 
@@ -221,21 +258,15 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
     stops = np.cumsum(lengths).tolist()
     if not lead_names:
         raise InputError(f"{base.with_name(layout)}.hea names no leads")
-    held: list[tuple[int, int, Segment]] = [
-        (stop - length, stop, segment_header(base, name))
-        for name, length, stop in zip(names, lengths, stops, strict=True)
-        if name != EMPTY_SEGMENT and length
-    ]
+    held = _held(base, names, lengths, stops)
 
-    def parts(index: int) -> list[Part]:
-        found = []
+    def parts(index: int) -> Iterator[Part]:
         for start, stop, segment in held:
             own = segment.names
             if not variable and index < len(own):
-                found.append(Part(start, stop, segment, index))
+                yield Part(start, stop, segment, index)
             elif variable and lead_names[index] in own:
-                found.append(Part(start, stop, segment, own.index(lead_names[index])))
-        return found
+                yield Part(start, stop, segment, own.index(lead_names[index]))
 
     def beginning(index: int) -> np.ndarray:
         for part in parts(index):
@@ -243,7 +274,7 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
         return np.empty(0)
 
     index = choose_lead(lead, lead_names, source, beginning)
-    chosen = parts(index)
+    chosen = list(parts(index))
     if not chosen:
         raise InputError(f"{source}: lead {lead_names[index]} is in none of its segments; name another")
     unit, length = chosen[0].segment.unit(chosen[0].index), stops[-1]
@@ -267,6 +298,25 @@ def _several(base: Path, header: Any, names: list[str], lead: int | str | None) 
     return Signal(index, lead_names, unit, length, read, tuple(warnings), gaps)
 
 
+def _held(base: Path, names: list[str], lengths: list[int], stops: list[int]) -> list[tuple[int, int, Segment]]:
+    """The segments with samples: where each starts and stops in the record."""
+    segments, held = dict[str, Segment](), list[tuple[int, int, Segment]]()
+    lines = len({name for name, length in zip(names, lengths, strict=True) if length and name != EMPTY_SEGMENT})
+    for name, length, stop in zip(names, lengths, stops, strict=True):
+        if name == EMPTY_SEGMENT or not length:
+            continue
+        if name not in segments and lines <= MAX_HEADER_LINES:
+            segments[name] = segment_header(base, name)
+            lines += len(segments[name].names)
+        if lines > MAX_HEADER_LINES or len(held) == MAX_HEADER_LINES:
+            raise InputError(
+                f"{base}.hea has {len(names):,} segments; at most some {MAX_HEADER_LINES:,} with their signals can be "
+                "read: name one of them"
+            )
+        held.append((stop - length, stop, segments[name]))
+    return held
+
+
 def _annotations(base: Path, annotator: str | None, rate: float) -> Annotations | None:
     import wfdb
 
@@ -275,6 +325,8 @@ def _annotations(base: Path, annotator: str | None, rate: float) -> Annotations 
     file = base.with_name(f"{base.name}.{annotator}")
     if not file.is_file():
         return None
+    if file.stat().st_size > MAX_ANNOTATIONS:
+        raise InputError(f"{file} has more than {MAX_ANNOTATIONS:,} bytes; name another, or none (annotations: null)")
     with refused(f"{file} is not a valid WFDB annotation file", "; name another, or none (annotations: null)"):
         notes = wfdb.rdann(str(base), annotator)
     return Annotations(np.asarray(notes.sample) / (notes.fs or rate), list(notes.symbol))
