@@ -79,10 +79,10 @@ def fuzz(name: str, seconds: int) -> Fuzzed:
     with tempfile.TemporaryDirectory() as temporary, Replay() as replay:
         folder, cases, failure = Path(temporary), 0, ""
         stop, spent = time.monotonic() + seconds, 0.0
-        while (left := stop - time.monotonic()) >= 1 and not failure:
+        while (left := round(stop - time.monotonic())) >= 1 and not failure:
             start = time.monotonic()
             ended = set((folder / "artifacts").glob("*"))
-            command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(folder), str(int(left))]
+            command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(folder), str(left)]
             done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False)
             cases += max(map(int, _DONE.findall(done.stderr)), default=0)
             spent += time.monotonic() - start

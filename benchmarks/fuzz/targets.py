@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from ecg.hearts import model as hearts
 from ecg.recordings.reading import Lead, open_lead
 from ecg.scanning.display import parse_time
 from ecg.service.app import make_app
+from ecg.service.keys import KEY_FILE, read_keys
 from ecg.service.limits import Limits
 
 CORPUS = ROOT / "tests" / "corpus"
@@ -191,7 +193,7 @@ def _patient(name: str, other: str) -> Any:
 
 def _datasets() -> list[bytes]:
     texts = {f"{DATASET}_{part}.tsv": b"1\t0.5\t0.25\n2\t0.5\t-0.25\n" * 8 for part in sources.PARTS}
-    return [seeds.zipped(texts, method) for method in (0, 8, 12, 14)]  # stored, deflated, bzip2, lzma
+    return [seeds.zipped(texts, method) for method in (ZIP_STORED, ZIP_DEFLATED)]
 
 
 def _params() -> list[bytes]:
@@ -234,14 +236,14 @@ def _beside_header() -> dict[str, bytes]:
 def _zips() -> list[bytes]:
     record = {f"folder/{name}": content for name, content in seeds.wfdb_files(rows=100).items()}
     text = {"ecg.csv": seeds.table("time,MLII", time="seconds", rows=60)}
-    return [seeds.zipped(record), *(seeds.zipped(text, method) for method in (0, 8, 12, 14))]
+    return [seeds.zipped(record), *(seeds.zipped(text, method) for method in (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2))]
 
 
 def _service(*routes: str, media_type: str = "application/json") -> Callable[[Path], Read]:
     """Make what posts a case to routes of the service; an answer of an error in the service is an error."""
 
     def make(_folder: Path) -> Read:
-        post, headers = _poster(None), [(b"content-type", media_type.encode())]
+        post, headers = _poster(), [(b"content-type", media_type.encode())]
 
         def read_case(case: bytes) -> list[int]:
             return [post(route, b"alpha=0.2", headers, case) for route in routes]
@@ -265,18 +267,12 @@ def _service_headers(_folder: Path) -> Read:
     return read_case
 
 
-def _poster(key: str | None) -> Callable[[str, bytes, list[tuple[bytes, bytes]], bytes], int]:
+def _poster(*keys: str) -> Callable[[str, bytes, list[tuple[bytes, bytes]], bytes], int]:
     """What posts to the service, in this process; the status of its answer."""
-    app = make_app(seeds.detector(), bounds=Limits(beats=8, body=4096), key=key)
+    app = make_app(seeds.detector(), bounds=Limits(beats=8, body=4096), keys=keys)
 
     def post(route: str, query: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
-        scope: dict[str, Any] = {
-            "type": "http",
-            "method": "POST",
-            "path": route,
-            "raw_path": route.encode(),
-            "root_path": "",
-        }
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": route, "root_path": ""}
         scope |= {"query_string": query, "headers": headers, "http_version": "1.1", "scheme": "http"}
         scope |= {"asgi": {"version": "3.0"}, "server": ("127.0.0.1", 8000), "client": ("127.0.0.1", 1), "state": {}}
         statuses: list[int] = []
@@ -362,6 +358,9 @@ TARGETS: dict[str, Target] = {
         lambda _: lambda case: parse_time(case.decode(errors="surrogateescape")),
         lambda: [b"0:12:30", b"5:00", b"7.5"],
         longest=64,
+    ),
+    "service.keys": Target(
+        _file("keys", lambda path: read_keys({KEY_FILE: str(path)})), lambda: [b"old\nnew\n"], longest=512
     ),
     "service.json": Target(
         _service("/score", "/score/batch", "/explain"),

@@ -47,6 +47,17 @@ def raises(error: BaseException) -> Read:
     return read
 
 
+class RawError(InputError):
+    """An error whose message is as it was given."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def too_large(_case: bytes) -> None:
     try:
         raise MemoryError
@@ -64,9 +75,9 @@ def test_a_value_and_a_refusal_are_no_findings() -> None:
     [
         (raises(KeyError("a")), "KeyError at tests/benchmarks/test_fuzz.py:"),
         (raises(SystemExit(1)), "SystemExit at tests/benchmarks/test_fuzz.py:"),
-        (raises(InputError("\x1b[31m")), "a message with control characters at"),
-        (raises(InputError("\ud800")), "a message with control characters at"),
-        (raises(InputError("a" * (LONGEST_MESSAGE + 1))), "a message of more than 20,000 characters at"),
+        (raises(RawError("\x1b[31m")), "a message with control characters at"),
+        (raises(RawError("\ud800")), "a message with control characters at"),
+        (raises(RawError("a" * (LONGEST_MESSAGE + 1))), "a message of more than 20,000 characters at"),
         (too_large, "MemoryError at tests/benchmarks/test_fuzz.py:"),
     ],
 )
@@ -92,8 +103,8 @@ def planted(_name: str, _folder: Path) -> Read:
 
 def test_a_hang_and_the_end_of_the_process_are_findings() -> None:
     with Replay(planted, seconds=1) as replay:
-        ends = [replay.problem("planted", case) for case in (b"read", b"hang", b"abort", b"read")]
-    assert ends == [None, "more than 1 s", "the end of the process", None]
+        ends = [replay.problem("planted", case) for case in (b"read", b"hang", b"abort")]
+    assert ends == [None, "more than 1 s", "the end of the process"]
 
 
 def test_a_target_is_fuzzed(tmp_path: Path) -> None:
