@@ -118,7 +118,7 @@ def test_experiments_that_differ_in_the_overrides_for_recordings_are_summarised_
 
 def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run: Run) -> None:
     set_param(clone, "train", "epochs", 2)
-    set_param(clone, "models", "lstm", {"hidden": 8, "patch": 35, "latent": 2})  # whose export is quick, as the next's
+    set_param(clone, "models", "lstm", {"hidden": 8, "patch": 70, "latent": 2})  # whose export is quick, as the next's
     set_param(clone, "models", "conv1d", {"channels": [3], "kernel": 3, "latent": 2})
     assert "benchmarks/" not in run(clone, "dvc", "repro", "--dry")
     path = clone / "benchmarks" / "params.yaml"

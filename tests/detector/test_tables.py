@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecg.data.beats import Beats
@@ -22,6 +23,7 @@ from ecg.detector.detector import Detector
 from ecg.detector.tables import BeatBatch, BeatTable
 from ecg.exceptions import InputError
 from tests.conftest import ROOT
+from tests.forked import ParquetReader
 
 L = 4
 FORMATS = sorted(set(tables.INPUTS.values()))
@@ -65,8 +67,19 @@ WRITERS: dict[str, Callable[[np.ndarray], bytes]] = {
 }
 
 
+@pytest.fixture
+def quick_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the process that reads Parquet, rather than start it anew for each example."""
+    monkeypatch.setattr(subprocess, "Popen", ParquetReader)
+
+
+# One fixture for all examples will do.
+examples = partial(settings, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.usefixtures("quick_parquet")
 @pytest.mark.parametrize("file_format", FORMATS)
-@settings(max_examples=20)  # Parquet is read in a process of its own, which takes a moment to start
+@examples(max_examples=20)
 @given(beats=some_beats)
 def test_every_format_brings_back_the_same_numbers(file_format: str, beats: np.ndarray) -> None:
     np.testing.assert_array_equal(read(WRITERS[file_format](beats), file_format), beats)
@@ -323,9 +336,10 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return content
 
 
-@pytest.mark.parametrize(("file_format", "examples"), [("csv", 500), ("tsv", 100), ("npy", 500), ("parquet", 25)])
-def test_arbitrary_bytes_are_beats_or_an_input_error(file_format: str, examples: int) -> None:
-    @settings(max_examples=examples)
+@pytest.mark.usefixtures("quick_parquet")
+@pytest.mark.parametrize(("file_format", "number"), [("csv", 500), ("tsv", 100), ("npy", 500), ("parquet", 25)])
+def test_arbitrary_bytes_are_beats_or_an_input_error(file_format: str, number: int) -> None:
+    @examples(max_examples=number)
     @given(st.binary(max_size=300) | damaged(valid[file_format]))
     def check(content: bytes) -> None:
         with contextlib.suppress(InputError):
@@ -459,7 +473,8 @@ ENCODED = [
 ]
 
 
-@settings(max_examples=40)
+@pytest.mark.usefixtures("quick_parquet")
+@examples(max_examples=40)
 @given(st.sampled_from(ENCODED).flatmap(damaged))
 def test_damaged_parquet_of_every_codec_and_encoding_is_beats_or_an_input_error(content: bytes) -> None:
     with contextlib.suppress(InputError):

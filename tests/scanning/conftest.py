@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests import forked
 from tests.hearts.conftest import shape, toy_heart  # noqa: F401 - fixtures of hearts that are made
 
 
@@ -17,11 +16,7 @@ def scan_command(folder: Path, arguments: Sequence[object], *, text: bool = Fals
 
 def ecg_command(folder: Path, arguments: Sequence[object], *, text: bool = False) -> subprocess.CompletedProcess:
     """Run `ecg` in a folder; what it prints is bytes, or text."""
-    return subprocess.run(
-        [sys.executable, "-m", "ecg", *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=text,
-        check=False,
-    )
+    done = forked.ecg(arguments, folder, os.environ)
+    if text:
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done

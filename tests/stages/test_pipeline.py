@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, STAGES, Run, metrics_in, ran, set_param
+from tests.conftest import STAGES, Run, metrics_in, ran, set_param
 
 RECIPE = {
     "preprocess.scaling": "standard",
@@ -46,22 +46,6 @@ def test_the_default_beats_the_starting_recipe(clone: Path) -> None:
     assert metrics["auc"] >= 0.995
     assert metrics["average_precision"] >= 0.990
     assert metrics["f1"] >= 0.960
-
-
-@pytest.mark.parametrize(
-    ("stage", "used"),
-    [
-        ("fetch", []),
-        ("preprocess", []),
-        ("train", ["onnx", "pandas", "requests", "torch"]),  # DVCLive brings pandas and requests
-        ("calibrate", []),
-        ("evaluate", ["matplotlib", "pandas", "scipy", "sklearn"]),
-    ],
-)
-def test_a_stage_imports_only_what_it_uses(stage: str, used: list[str], run: Run) -> None:
-    heavy = {"matplotlib", "onnx", "pandas", "pooch", "requests", "scipy", "sklearn", "torch"}
-    printed = run(ROOT, "python", "-c", f"import sys, stages.{stage}; print(sorted({heavy} & set(sys.modules)))")
-    assert printed.strip() == str(used)
 
 
 def test_another_alpha_runs_calibrate_and_evaluate_alone(clone: Path, run: Run) -> None:

@@ -14,7 +14,7 @@ from filelock import FileLock
 import stages
 from ecg.data.sources import PARTS
 from stages import LOCK
-from tests.conftest import ROOT, STAGES, Run, ran, set_param
+from tests.conftest import ROOT, Run, ran, set_param
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -45,10 +45,31 @@ def test_what_a_killed_stage_left_half_written_is_removed(clone: Path, run: Run)
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_elsewhere_than_in_the_root_a_stage_says_so_and_makes_nothing(stage: str, run: Run, tmp_path: Path) -> None:
-    output = run(tmp_path, "python", "-m", f"stages.{stage}", fails=True, PYTHONPATH=str(ROOT))
-    assert output == f"error: {tmp_path} is not the root of the repository: run the stages from there\n"
+START = """
+import atexit, runpy, sys
+heavy = {"matplotlib", "onnx", "pandas", "pooch", "requests", "scipy", "sklearn", "torch"}
+atexit.register(lambda: print(sorted(heavy & set(sys.modules))))
+runpy.run_module("stages.STAGE", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "used"),
+    [
+        ("fetch", []),
+        ("preprocess", []),
+        ("train", ["onnx", "pandas", "requests", "torch"]),  # DVCLive brings pandas and requests
+        ("calibrate", []),
+        ("evaluate", ["matplotlib", "pandas", "scipy", "sklearn"]),
+    ],
+)
+def test_a_stage_imports_only_what_it_uses_and_says_where_it_should_be_run(
+    stage: str, used: list[str], run: Run, tmp_path: Path
+) -> None:
+    code = START.replace("STAGE", stage)
+    output = run(tmp_path, sys.executable, "-c", code, fails=True, PYTHONPATH=str(ROOT))
+    error = f"error: {tmp_path} is not the root of the repository: run the stages from there\n"
+    assert output == f"{error}{used}\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -208,7 +208,7 @@ from ecg.detector.model import Model
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
 normal, settings = np.load("normal.npy"), params.load()
-sections = settings.models | {"lstm": {"hidden": 8, "patch": 35, "latent": 2}}  # whose export is quick
+sections = settings.models | {"lstm": {"hidden": 8, "patch": 70, "latent": 2}}  # whose export is quick
 for name in models.names():
     train = settings.train.model_copy(update={"model": name, "epochs": 2})
     scaling, build = Scaling.fit(normal, settings.preprocess), partial(models.build, name, sections)

@@ -1,0 +1,143 @@
+"""Commands in processes of their own, forked from one that has imported what they need: tests run them many times.
+
+DVC's command line, which a test runs up to twenty times; `ecg scan` and `ecg learn`; and what reads a Parquet file, for
+each example of a property.
+"""
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from multiprocessing import reduction
+from pathlib import Path
+from typing import Any, Self
+
+from dvc.cli import main
+
+IMPORTED = [  # DVC imports these only in the commands that need them
+    "dulwich.porcelain",
+    "dvc.cli.parser",
+    "dvc.repo.experiments.queue.celery",
+    "dvc.scm",
+    "dvc_render",
+    "networkx",
+    "pygit2",
+    "pyparsing",
+    "ruamel.yaml",
+    # What `ecg` imports, but for ONNX Runtime and `ecg` itself.
+    "altair",
+    "edfio",
+    "matplotlib.pyplot",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.parquet",
+    "pydantic",
+    "scipy.interpolate",
+    "scipy.ndimage",
+    "scipy.signal",
+    "typer",
+    "vl_convert",
+    "wfdb",
+]
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([__name__, *IMPORTED])
+
+
+def dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit status of `dvc` with these arguments in a folder, and what it and its stages print."""
+    with tempfile.NamedTemporaryFile() as output:
+        process = CONTEXT.Process(target=_dvc, args=(arguments, folder, environment, output.name))
+        process.start()
+        process.join()
+        return process.exitcode, output.read().decode()
+
+
+def _dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str) -> None:
+    descriptor = os.open(output, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.exit(main(arguments))
+
+
+def ecg(
+    arguments: Sequence[object], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `python -m ecg` in a folder, without standard input."""
+    with tempfile.NamedTemporaryFile() as stdout, tempfile.NamedTemporaryFile() as stderr:
+        command = [*map(str, arguments)]
+        process = CONTEXT.Process(target=_ecg, args=(command, folder, dict(environment), stdout.name, stderr.name))
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess(command, process.exitcode, stdout.read(), stderr.read())
+
+
+def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: str, stderr: str) -> None:
+    for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
+        descriptor = os.open(path, os.O_WRONLY)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["ecg", *arguments]
+    runpy.run_module("ecg", run_name="__main__", alter_sys=True)
+
+
+class ParquetReader:
+    """As much of a `subprocess.Popen` of ecg/detector/parquet.py as `ecg.detector.tables` uses."""
+
+    def __init__(self, command: Sequence[str], stdin: Any, stderr: Any, **_stdout: int) -> None:
+        read, write = os.pipe()
+        _python, _without_cwd, *arguments = command
+        files = [_Passed(descriptor) for descriptor in (stdin.fileno(), write, stderr.fileno())]
+        self._process = CONTEXT.Process(target=_read_parquet, args=(arguments, files))
+        self._process.start()
+        os.close(write)
+        self.stdout = open(read, "rb")  # noqa: PTH123, SIM115
+
+    def wait(self) -> int | None:
+        self._process.join()
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
+        self._process.close()
+
+
+class _Passed:
+    """A file descriptor that a forked process gets a copy of."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Received, (reduction.DupFd(self.descriptor),)
+
+
+class _Received:
+    def __init__(self, passed: Any) -> None:
+        self.descriptor = passed.detach()
+
+
+def _read_parquet(arguments: Sequence[str], files: Sequence[Any]) -> None:
+    for number, file in enumerate(files):
+        os.dup2(file.descriptor, number)
+        os.close(file.descriptor)
+    for stream, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        setattr(sys, stream, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    sys.argv = list(arguments)
+    runpy.run_path(arguments[0], run_name="__main__")
