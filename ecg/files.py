@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import secrets
 import shutil
@@ -117,7 +118,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             with suppress(FileNotFoundError):
                 partial.chmod(path.stat().st_mode & 0o777)  # and one that is there keeps its permissions
             yield file
-        partial.replace(path)
+        os.replace(partial, path)  # noqa: PTH105
     except BaseException as error:
         if partial is not None:
             partial.unlink(missing_ok=True)
