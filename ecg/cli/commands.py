@@ -303,7 +303,7 @@ def info(
         raise typer.BadParameter("it cannot be combined with --json", param_hint="--card")
     provenance = Provenance.load(folder)
     if card:
-        print(cards.card(provenance), end="")
+        print("\n".join(map(printable, cards.card(provenance).splitlines())))
         return
     limits = cards.limits(dataset_of(provenance.params["fetch"]))
     commit, record = recorded_by(folder), provenance.model_dump()
@@ -330,4 +330,4 @@ def _print_aligned(section: dict[str, Any], indent: str = "") -> None:
     """Print names and values in two columns."""
     width = max(map(len, section), default=0)
     for name, value in section.items():
-        print(f"{indent}{name:<{width}}  {value}")
+        print(indent + printable(f"{name:<{width}}  {value}"))

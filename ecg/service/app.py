@@ -287,5 +287,7 @@ def _requires(media_type: str) -> Callable[[Request], None]:
         sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if sent != media_type:
             raise HTTPException(415, f"the content type is {sent or 'missing'}; it should be {media_type}")
+        if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+            raise HTTPException(415, f"the content encoding is {encoding[:40]}; send the body as it is")
 
     return check

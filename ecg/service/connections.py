@@ -105,6 +105,11 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the wait; limit the requests that are sent before the first one is answered."""
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if self.parser.get_http_version() not in ("1.0", "1.1") or hosts > 1:
+            raise RefusedError
+        if self.parser.get_http_version() == "1.1" and hosts == 0:
+            raise RefusedError
         if len(self.pipeline) >= limits.PIPELINED:
             self._refusal = 429, f"{limits.PIPELINED} requests wait for their answers on this connection"
             raise RefusedError

@@ -136,6 +136,8 @@ class _Body:
 
     async def _next(self) -> Message:
         message = await self._stopping.wait(self._receive, self._until)
+        if self._clock() > self._until:  # what is there at once is not waited for
+            raise TimeoutError
         size = len(message.get("body", b""))
         self._size += size
         # What came fast is no credit for a later stall.
