@@ -30,6 +30,7 @@ from ecg.files import NUMBER, text_in_csv
 ROWS = 32 * BATCH_SIZE  # beats in a batch; a multiple, so that scores are to the bit those of one large array
 TEXT = 2**22  # bytes of text that are parsed at a time, and in a row at most
 LONGEST_LABEL = 1000  # characters
+LONGEST_HEADER = 10_000  # bytes of an NPY file, as NumPy's own limit
 INPUTS = {".csv": "csv", ".tsv": "tsv", ".npy": "npy", ".parquet": "parquet"}
 OUTPUTS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
@@ -320,8 +321,14 @@ def _read_npy(table: BeatTable, length: int) -> Iterator[BeatBatch]:
     file, name = table.file, table.name
     try:
         version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0), (3, 0)):
+            raise ValueError(f"its version is {version[0]}.{version[1]}")
+        size = file.read(2 if version == (1, 0) else 4)
+        if int.from_bytes(size, "little") > LONGEST_HEADER:  # NumPy would ask for as much memory
+            raise ValueError(f"its header is longer than {LONGEST_HEADER:,} bytes")
+        header = io.BytesIO(size + file.read(int.from_bytes(size, "little")))
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
+        shape, fortran, dtype = read_header(header)
     except Exception as error:  # NumPy parses a header as Python; the errors that this can raise have no other base
         raise InputError(f"{name} is not an NPY file ({error})") from None
     if dtype.kind not in "fiu":

@@ -590,3 +590,15 @@ def test_labels_that_are_numbers_stay(detector: Detector, test: Beats) -> None:
     content, file = b"-1," + as_text(test.samples[:1]), io.BytesIO()
     score_table(detector, BeatTable(io.BytesIO(content), "csv", "beats"), file, "csv")
     assert b'\n0,"-1",' in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [
+        (b"\x93NUMPY'\xff\xff\xff\xff\xff", "its version is 39.255"),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "its header is longer than 10,000 bytes"),
+    ],
+)
+def test_an_npy_header_takes_no_more_memory_than_it_needs(content: bytes, printed: str) -> None:
+    with pytest.raises(InputError, match=f"is not an NPY file .*{printed}"):
+        read(content, "npy")
