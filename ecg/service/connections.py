@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from ecg.service import limits
@@ -46,7 +46,9 @@ class GuardedConnection(HttpToolsProtocol):
         self._begun = False  # whether a part of a head has come
         self._is_last = False  # whether the service stops after this request
         self._messages = 0
+        self._body_bytes = self._wire_bytes = 0  # of a body, and of what it was sent as
         self._head_bytes = self._header_bytes = self._headers = 0
+        self._running: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = None  # of the next head, or of the rest of a body
         self._abortion: asyncio.TimerHandle | None = None  # if an answer is not read
 
@@ -60,6 +62,9 @@ class GuardedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        if self._running is not None:  # of several requests in advance, uvicorn tells the last one alone
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
         self._waiting.pop(self, None)
         for timer in (self._deadline, self._abortion):
@@ -67,12 +72,18 @@ class GuardedConnection(HttpToolsProtocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of a head that is not complete."""
+        """Count the bytes of a head that is not complete, and of a body's chunks."""
         if self.transport.is_closing():  # what uvicorn would parse all the same
             return
         was_in_head, messages = self._in_head, self._messages
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not (was_in_head or self._in_head):
+            self._wire_bytes += len(data)
+            if self._wire_bytes > limits.CHUNK_OVERHEAD * self._body_bytes + limits.HEAD_BYTES:
+                self._refuse(400, "the chunks of the body hold hardly any of it")
+        if not self._in_head:
             return
         if was_in_head and messages == self._messages:  # otherwise, some of the data are of a body
             self._head_bytes += len(data)
@@ -114,12 +125,17 @@ class GuardedConnection(HttpToolsProtocol):
             self._refusal = 429, f"{limits.PIPELINED} requests wait for their answers on this connection"
             raise RefusedError
         self._in_head = self._begun = False
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = self._wire_bytes = 0
         self._waiting.pop(self, None)
         self._cancel_deadline()
         super().on_headers_complete()
         if self._is_last:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Count it."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for the next head."""
@@ -128,6 +144,10 @@ class GuardedConnection(HttpToolsProtocol):
             self._waiting[self] = None
         self._in_head = True
         self._messages += 1
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Give the client some time to read it, and to end a body that nobody wants."""

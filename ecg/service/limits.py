@@ -11,6 +11,8 @@ HEADERS = 100
 URL_BYTES = 8 * 2**10
 PIPELINED = 50  # requests on a connection that wait for the answer to the first one
 
+CHUNK_OVERHEAD = 16  # bytes that may be sent for each byte of a body
+
 # Seconds that a connection may take.
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte or from the beginning of the connection
 BODY_SECONDS = 10.0  # that a body of a request may stay behind BODY_RATE

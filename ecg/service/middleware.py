@@ -106,7 +106,7 @@ class _Body:
     def __init__(self, receive: Receive, limit: int, stopping: Stopping) -> None:
         self._receive, self._limit, self._stopping = receive, limit, stopping
         self._clock = asyncio.get_running_loop().time
-        self._size = 0
+        self._size, self._is_complete = 0, False
         self.begin()
         self.too_large = f"a body may hold {limit:,} bytes; send fewer beats at a time, or in binary form"
 
@@ -116,6 +116,8 @@ class _Body:
 
     async def receive(self) -> Message:
         """The next part; HTTPException if it does not come in time, or is one too many."""
+        if self._is_complete:  # some wait for the end of the connection
+            return await self._receive()
         try:
             message = await self._next()
         except TimeoutError:
@@ -140,6 +142,7 @@ class _Body:
             raise TimeoutError
         size = len(message.get("body", b""))
         self._size += size
+        self._is_complete = not message.get("more_body", False)
         # What came fast is no credit for a later stall.
         self._until = min(self._until + size / limits.BODY_RATE, self._clock() + limits.BODY_SECONDS)
         return message
