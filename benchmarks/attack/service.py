@@ -170,7 +170,7 @@ async def unread(target: Target, result: Result) -> None:
         for _ in range(10):
             _, writer = await stack.enter_async_context(connected(target.port, receive_buffer=4096))
             tasks.append(group.create_task(send(writer, repeat(request, 50))))
-        await asyncio.sleep(limits.WRITE_SECONDS + 2 * ANSWER)  # the first of them is stalled after some seconds
+        await asyncio.sleep(limits.WRITE_SECONDS + 4 * ANSWER)  # the first of them is stalled after some seconds
         result.tried += 10
         result.hang("connections whose answers are not read", target.open_connections() - before)
         for task in tasks:
