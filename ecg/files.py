@@ -121,7 +121,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.replace(partial, path)  # noqa: PTH105
     except BaseException as error:
         if partial is not None:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # there is none, or it may not be removed either
+                partial.unlink()
         if isinstance(error, OSError) and str(error.filename or PARTIAL).endswith(PARTIAL):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise

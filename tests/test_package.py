@@ -7,6 +7,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
+import edfio
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
@@ -94,7 +95,8 @@ def folder(shipped: Path, toy: np.ndarray) -> Path:
     np.savetxt(shipped.parent / "beats.csv", toy[None, :140], delimiter=",")
     np.save(shipped.parent / "beats.npy", toy[None, :140])
     np.savetxt(shipped.parent / "lead.csv", toy, "%.4f", header="II", comments="")
-    for name in ("lead.hea", "lead.edf", "beats.parquet"):
+    edfio.Edf([edfio.EdfSignal(toy, 360, label="ECG")]).write(shipped.parent / "lead.edf")
+    for name in ("lead.hea", "beats.parquet"):
         (shipped.parent / name).touch()
     return shipped.parent
 
