@@ -50,6 +50,11 @@ LONG = (
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a third of the time, tests wait, for workers of DVC's queue or for a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = [f"test_{name}" for name in LONG]
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))

@@ -29,7 +29,7 @@ from ecg.data.beats import Beats
 from ecg.data.training_errors import TrainingErrors
 from ecg.detector import thresholds
 from ecg.detector.detector import Detector
-from ecg.service import schemas
+from ecg.service import limits, schemas
 from ecg.service.app import make_app
 from ecg.service.limits import Limits
 from tests.conftest import ROOT, calibrating
@@ -456,6 +456,24 @@ def test_the_documentation_has_units_examples_and_every_error(client: TestClient
     assert document["paths"]["/score"]["post"]["parameters"][0]["schema"]["minimum"] == pytest.approx(1 / 293)
     verdict = client.post("/score", json={"beat": example}).json()
     assert 0.05 < verdict["p_value"] < 0.95
+
+
+def test_the_readme_tells_the_limits() -> None:
+    stated = [
+        f"| {limits.HEAD_BYTES >> 10} KiB, {limits.HEADERS} headers, a URL of {limits.URL_BYTES >> 10} KiB; ",
+        f"whole within {limits.HEAD_SECONDS:g} s |",
+        f"`--max-body` ({Limits.body >> 20} MiB), `--max-beats` ({Limits.beats:,}); ",
+        f"never {limits.BODY_SECONDS:g} s behind {limits.BODY_RATE >> 10} KiB/s |",
+        f"| bodies above {limits.SMALL_BODY >> 10} KiB, together | {limits.BODIES_ON_THEIR_WAY} times `--max-body` ",
+        f"the others wait for {limits.ROOM_SECONDS:g} s |",
+        f"| {limits.KEEP_ALIVE_SECONDS} s between requests, {limits.WRITE_SECONDS:g} s for an answer to be read, ",
+        f"{limits.PIPELINED} requests in advance |",
+        f"`--max-connections` ({Limits.connections:,}), and so few that {limits.SPARE_FILES} file descriptors are left",
+        f"accepts connections for {limits.LEAVING_SECONDS:g} s",
+    ]
+    readme = (ROOT / "README.md").read_text()
+    assert [text for text in stated if text not in readme] == []
+    assert limits.LEAVING_SECONDS + limits.LAST_BODY_SECONDS < limits.LEAVING_SECONDS + limits.STOPPING_SECONDS < 10
 
 
 def test_responses_match_the_documentation(detector: Detector) -> None:
