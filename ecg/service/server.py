@@ -11,11 +11,14 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from ecg.detector.detector import Detector
+from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
+from ecg.service.app import make_app
 from ecg.service.connections import GuardedConfig
 from ecg.service.limits import KEEP_ALIVE_SECONDS, SPARE_FILES, STOPPING_SECONDS, Limits
+from ecg.service.monitoring import SHARED
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # where workers count together: ecg.service.monitoring
 _LOG = logging.getLogger("uvicorn.error")
 
 
@@ -34,10 +37,6 @@ class Service:
 
     def application(self) -> Any:
         """Load the model and make the application; InputError if the model is missing or damaged."""
-        from ecg.detector.detector import Detector
-        from ecg.evaluation.provenance import PROVENANCE, Provenance
-        from ecg.service.app import make_app
-
         detector = Detector.load(self.folder)
         metrics = dict(Provenance.load(self.folder).metrics) if (self.folder / PROVENANCE).exists() else {}
         return make_app(detector, metrics, self.bounds, self.keys)
@@ -71,11 +70,7 @@ def serve(service: Service, host: str, port: int, workers: int, *, access_log: b
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOPPING_SECONDS,
     )
-    number = len(service.keys)
-    _LOG.info(
-        "Requests need %s" if number else "No API key is set: whoever reaches this address may use the service%.0s",
-        "the API key" if number == 1 else f"one of {number} API keys",
-    )
+    _LOG.info(_about_keys(len(service.keys)))
     try:
         if workers == 1:
             uvicorn.Server(config).run()
@@ -85,6 +80,12 @@ def serve(service: Service, host: str, port: int, workers: int, *, access_log: b
         if not isinstance(end.code, int) or end.code >= 128:  # ended by a signal
             raise
         raise InputError(f"the service could not start at {host}, port {port}") from None  # uvicorn logged why
+
+
+def _about_keys(number: int) -> str:
+    if not number:
+        return "No API key is set: whoever reaches this address may use the service"
+    return "Requests need the API key" if number == 1 else f"Requests need one of {number} API keys"
 
 
 def _serve_by_several(config: GuardedConfig) -> None:

@@ -535,6 +535,7 @@ def test_no_beat_is_logged(served: tuple[str, subprocess.Popen[bytes], Path], be
     assert process.wait(10) == 128 + signal.SIGTERM
     output = log.read_text()
     assert '"POST /score/batch HTTP/1.1" 200' in output
+    assert "No API key is set: whoever reaches this address may use the service" in output
     assert "0.1234" not in output
     assert "Traceback" not in output
 
