@@ -51,6 +51,7 @@ class Fuzzed:
 def main(
     seconds: Annotated[int, typer.Option(min=1, help="For each target.")] = 30,
     only: Annotated[list[str] | None, typer.Option(help=f"Targets: {', '.join(TARGETS)}.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of random numbers; with 0, another one each time.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the cases of findings, by target.")] = CORPUS,
 ) -> None:
     """Fuzz the parsers; status 1 if a case did anything but to be read or refused."""
@@ -60,7 +61,7 @@ def main(
     found = 0
     print(f"{'target':<24}{'cases':>10}{'a second':>10}{'corpus':>8}{'findings':>10}", flush=True)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for fuzzed in pool.map(lambda name: fuzz(name, seconds), names):
+        for fuzzed in pool.map(lambda name: fuzz(name, seconds, seed), names):
             rate = fuzzed.cases / max(fuzzed.seconds, 1e-9)
             print(f"{fuzzed.name:<24}{fuzzed.cases:>10,}{rate:>10,.0f}{fuzzed.corpus:>8,}{len(fuzzed.findings):>10}")
             for finding in fuzzed.findings:
@@ -74,7 +75,7 @@ def main(
     sys.exit(found > 0)
 
 
-def fuzz(name: str, seconds: int) -> Fuzzed:
+def fuzz(name: str, seconds: int, seed: int = 0) -> Fuzzed:
     """Fuzz a target for some seconds."""
     with tempfile.TemporaryDirectory() as temporary, Replay() as replay:
         folder, cases, failure = Path(temporary), 0, ""
@@ -82,7 +83,7 @@ def fuzz(name: str, seconds: int) -> Fuzzed:
         while (left := round(stop - time.monotonic())) >= 1 and not failure:
             start = time.monotonic()
             ended = set((folder / "artifacts").glob("*"))
-            command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(folder), str(left)]
+            command = [sys.executable, "-m", "benchmarks.fuzz.worker", name, str(folder), str(left), str(seed)]
             done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=False)
             cases += max(map(int, _DONE.findall(done.stderr)), default=0)
             spent += time.monotonic() - start

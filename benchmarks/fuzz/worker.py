@@ -1,4 +1,4 @@
-"""Fuzz one target in this process: `python -m benchmarks.fuzz.worker TARGET FOLDER SECONDS`, which the parent runs.
+"""Fuzz one target in this process: `python -m benchmarks.fuzz.worker TARGET FOLDER SECONDS SEED`, which the parent runs.
 
 The folder holds what is found: in `corpus` the cases that cover new code, in `findings` the smallest case of each
 problem with its description, in `artifacts` the cases that ended the process, which libFuzzer writes.
@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["ecg", "edfio", "wfdb", "yaml", "zipfil
     from ecg.files import sha256, write_bytes
 
 
-def main(name: str, folder: Path, seconds: str) -> None:
+def main(name: str, folder: Path, seconds: str, seed: str) -> None:
     """Fuzz until the time is over, or until a case ends the process."""
     corpus, findings, artifacts = (folder / part for part in ("corpus", "findings", "artifacts"))
     for path in (corpus, findings, artifacts):
@@ -38,6 +38,7 @@ def main(name: str, folder: Path, seconds: str) -> None:
     limit_memory()
     options = [
         f"-max_total_time={seconds}",
+        f"-seed={seed}",
         f"-timeout={SECONDS}",
         f"-rss_limit_mb={MEMORY >> 20}",
         f"-max_len={target.longest}",
@@ -49,4 +50,4 @@ def main(name: str, folder: Path, seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
