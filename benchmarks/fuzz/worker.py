@@ -1,4 +1,4 @@
-"""Fuzz one target in this process: `python -m benchmarks.fuzz.worker TARGET FOLDER SECONDS SEED`, which the parent runs.
+"""Fuzz one target in this process: `python -m benchmarks.fuzz.worker TARGET FOLDER SECONDS SEED`; the parent runs it.
 
 The folder holds what is found: in `corpus` the cases that cover new code, in `findings` the smallest case of each
 problem with its description, in `artifacts` the cases that ended the process, which libFuzzer writes.
