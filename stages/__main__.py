@@ -13,7 +13,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ecg.exceptions import InputError, exit_on_error
-from stages import DVC
+from stages import DVC, LOCK
 
 TURN = DVC / "tmp" / "repro.lock"  # whose turn it is, of those that wait
 BUSY = DVC / "tmp" / "rwlock"  # where DVC notes which process uses which file
@@ -35,6 +35,8 @@ def main() -> None:
         with lock:
             while True:
                 wait_for(others())
+                with FileLock(LOCK):  # held by a stage that is still at work, though its DVC was killed
+                    pass
                 status = subprocess.run(["dvc", "--wait-for-lock", "repro", *sys.argv[1:]], check=False).returncode  # noqa: S607
                 if status == 0 or not others():  # an error of its own
                     sys.exit(status)
