@@ -165,11 +165,9 @@ def _scoring_routes(detector: Detector, bounds: Limits, example: list[float], mo
         f"Beats one after the other, {detector.length} samples each, every sample a little-endian 32-bit float: "
         f"{4 * detector.length} bytes a beat, 1 to {bounds.beats:,} beats. The fastest way to send many."
     )
-    size = {
-        "minLength": 4 * detector.length,
-        "maxLength": 4 * detector.length * bounds.beats,
-    }  # a multiple of the first
-    content = {BINARY: {"schema": {"type": "string", "format": "binary", **size}}}
+    size = 4 * detector.length  # of a beat in bytes, of which a body has a multiple
+    schema = {"type": "string", "format": "binary", "minLength": size, "maxLength": size * bounds.beats}
+    content = {BINARY: {"schema": schema}}
 
     @router.post(
         "/score/binary",
@@ -235,7 +233,7 @@ def _operation_routes(
 
     @router.get("/health/ready", summary="Readiness probe", responses=problems.documented({503: NOT_READY}))
     async def ready() -> schemas.Ready:
-        """Succeeds if a beat can be scored, until the service is told to stop."""
+        """Succeeds if a beat can be scored, until the service stops."""
         if stopping.begun:
             raise HTTPException(503, "the service stops")
         try:

@@ -15,6 +15,7 @@ from ecg.service import limits
 from ecg.service.problems import MEDIA_TYPE, problem_content
 
 _MALFORMED = (400, "the request is not HTTP/1.1")
+_HOSTS = {"1.0": (0, 1), "1.1": (1,)}  # how many a request of each version of HTTP may name
 
 
 class RefusedError(Exception):
@@ -22,25 +23,27 @@ class RefusedError(Exception):
 
 
 class GuardedConfig(Config):
-    """How uvicorn serves; `connections` is the largest number of them at a time."""
+    """How uvicorn serves.
+
+    connections : the largest number of them at a time
+    waiting : those that wait for the head of a request, the one that waits for longest first
+    """
 
     def __init__(self, app: Any, connections: int, **options: Any) -> None:
         super().__init__(app, http=GuardedConnection, **options)
         self.connections = connections
+        self.waiting: dict[GuardedConnection, None] = {}
 
 
 class GuardedConnection(HttpToolsProtocol):
     """A connection that is closed if the head of a request is too large or takes too long, or an answer is not read.
 
-    If there are more than `limits.Limits.connections`, those that wait for a head for longest are closed.
+    If there are more than the configuration allows, those that wait for a head for longest are closed.
     """
 
     def __init__(self, config: GuardedConfig, server_state: ServerState, *arguments: Any, **named: Any) -> None:
         super().__init__(config, server_state, *arguments, **named)
-        self._most = config.connections
-        if not hasattr(self.server_state, "waiting"):
-            self.server_state.waiting = {}  # type: ignore[attr-defined]
-        self._waiting: dict[GuardedConnection, None] = self.server_state.waiting  # type: ignore[attr-defined]
+        self._most, self._waiting = config.connections, config.waiting
         self._refusal = _MALFORMED
         self._in_head = True  # or before it
         self._begun = False  # whether a part of a head has come
@@ -117,9 +120,7 @@ class GuardedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the wait; limit the requests that are sent before the first one is answered."""
         hosts = [name for name, _ in self.headers].count(b"host")
-        if self.parser.get_http_version() not in ("1.0", "1.1") or hosts > 1:
-            raise RefusedError
-        if self.parser.get_http_version() == "1.1" and hosts == 0:
+        if hosts not in _HOSTS.get(self.parser.get_http_version(), ()):
             raise RefusedError
         if len(self.pipeline) >= limits.PIPELINED:
             self._refusal = 429, f"{limits.PIPELINED} requests wait for their answers on this connection"

@@ -19,9 +19,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SHARED = (
-    "PROMETHEUS_MULTIPROC_DIR"  # the folder in which several processes count; set before prometheus_client is imported
-)
+# The folder in which several processes count; set before prometheus_client is imported.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
 
 
@@ -97,7 +96,7 @@ class _Processes(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        for process in sorted(_processes() & _running()):
+        for process in sorted(_running()):
             for family in ProcessCollector(pid=partial(int, process), registry=None).collect():
                 samples, family.samples = family.samples, []
                 together = families.setdefault(family.name, family)

@@ -39,7 +39,7 @@ class Stopping:
                 self._waits.discard(timeout)
 
     def begin(self) -> None:
-        """Stop: whatever is waited for comes soon, or not at all."""
+        """Stop: what is waited for comes soon, or not at all."""
         self.begun = True
         self._latest = asyncio.get_running_loop().time() + LEAVING_SECONDS + LAST_BODY_SECONDS
         for timeout in self._waits:
