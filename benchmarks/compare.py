@@ -1,7 +1,8 @@
 """Compare this project's detectors with classical ones on the test beats: the stage `benchmark` of benchmarks/dvc.yaml.
 
 One protocol for all: the same normal beats to fit to, held-out scores from as many folds as params.yaml has, verdicts
-from these by calibrate.method, the same test beats, every detector under every seed. Prints the table of README.md.
+from these by calibrate.method, the same test beats, every detector under every seed. `make readme` makes the table of
+docs/results/ecg5000.md from what it writes.
 """
 
 import statistics
@@ -17,7 +18,6 @@ from benchmarks.protocol.beats import labelled_test_beats, origin, samples
 from benchmarks.protocol.configuration import load as configure
 from benchmarks.protocol.figures import Interval, draw_intervals
 from benchmarks.protocol.fits import detector_task, development_figures, fit
-from benchmarks.protocol.tables import print_table, spread
 from benchmarks.protocol.tasks import Result, Task, compute
 from ecg import params
 from ecg.detector import thresholds
@@ -55,7 +55,6 @@ def main() -> None:
     precisions = {name: _resampled_precisions(by_seed, anomalous) for name, by_seed in scores.items()}
     comparison = _differences(settings.train.model, placements, precisions)
     write_csv(METRICS / "comparison.csv", comparison)
-    _print(runs, comparison)
 
 
 def measure(task: Task) -> Result:
@@ -113,19 +112,6 @@ def _differences(default: str, placements: dict[str, Placements], precisions: di
     ends = ("difference", "ci95_low", "ci95_high")
     columns = ["detector", *(f"{measure}_{end}" for measure in ("auc", "average_precision") for end in ends)]
     return pd.DataFrame(rows, columns=columns).sort_values("auc_difference", kind="stable")
-
-
-def _print(runs: pd.DataFrame, comparison: pd.DataFrame) -> None:
-    by_detector = runs.groupby("detector")
-    order = by_detector["auc"].mean().sort_values(ascending=False, kind="stable").index
-    table = by_detector[MEASURES[1:]].agg(spread)
-    table["fit, s"] = by_detector["fit_seconds"].median().map("{:.2f}".format)
-    table["beats/s"] = by_detector["beats_per_second"].median().map("{:,.0f}".format)
-    auc = comparison.set_index("detector").filter(like="auc_")
-    gap = auc.apply(lambda row: "{:+.4f} ({:+.4f} to {:+.4f})".format(*row), axis=1)
-    table["AUC of the default minus this one"] = gap.reindex(table.index, fill_value="the default")
-    names = {"auc": "AUC", "f1": "F1", "false_positive_rate": "false-alarm rate"}
-    print_table(table.loc[order].rename(columns=names).reset_index())
 
 
 if __name__ == "__main__":

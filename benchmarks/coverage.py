@@ -2,7 +2,8 @@
 
 As many normal beats as the training file has are drawn at random, again and again, from all normal beats. Each time a
 detector is fitted to them and calibrated on them, and the other normal beats give its false-alarm rate. Mixtures of
-these and of anomalous test beats are screened as sets, too. Prints the tables of README.md.
+these and of anomalous test beats are screened as sets, too. `make readme` makes the tables of docs/results/promises.md
+from what it writes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from benchmarks.protocol.configuration import Coverage
 from benchmarks.protocol.configuration import load as configure
 from benchmarks.protocol.figures import Curve, draw_curves
 from benchmarks.protocol.fits import detector_task, fit
-from benchmarks.protocol.tables import print_table
 from benchmarks.protocol.tasks import Result, Task, compute
 from ecg import params
 from ecg.detector import thresholds
@@ -49,8 +49,6 @@ def main() -> None:
     discoveries = _discoveries(by_detector, coverage, settings.calibrate.fdr)
     write_csv(METRICS / "discoveries.csv", discoveries)
     draw_curves(PLOTS / "coverage.png", {name: _curves(redraws) for name, redraws in by_detector.items()})
-    print_table(rates)
-    print_table(discoveries)
 
 
 def measure(task: Task) -> Result:

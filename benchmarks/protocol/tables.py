@@ -1,4 +1,4 @@
-"""Tables as Markdown, for README.md."""
+"""Tables as Markdown."""
 
 import pandas as pd
 

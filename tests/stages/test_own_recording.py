@@ -1,4 +1,4 @@
-"""The pipeline on a recording of one's own, as README.md says it: real DVC in a clone, then a scan."""
+"""The pipeline on a recording of one's own, as docs/how-to/one-patient.md says it: real DVC in a clone, then a scan."""
 
 import json
 from pathlib import Path

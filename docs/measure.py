@@ -1,0 +1,69 @@
+"""Keep what commands print: `python -m docs.measure NAME ...` runs them and writes docs/measured/NAME.txt.
+
+The site shows each output below its command, so that anyone can run it again.
+"""
+
+import shlex
+import subprocess
+from typing import Annotated
+
+import typer
+
+from docs import ROOT
+from ecg.exceptions import InputError, exit_on_error
+from ecg.files import write_bytes
+
+MEASURED = ROOT / "docs" / "measured"
+RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of PhysioNet, each in a folder of its name
+
+# By name. FOLDER stands for what `--records` names.
+COMMANDS = {
+    "attack": "python -m benchmarks.attack",
+    "contract": "python -m benchmarks.contract",
+    "day": "python -m benchmarks.day",
+    "deployment": "python -m benchmarks.deployment",
+    "load": "python -m benchmarks.load",
+    "memory": "python -m benchmarks.memory",
+    "million": "python -m benchmarks.million",
+    "mistakes": "python -m benchmarks.mistakes",
+    "newcomer": "python -m benchmarks.newcomer --json docs/measured/newcomer.json",
+    "peers": ".venv-peers/bin/python -m benchmarks.peers",
+    "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
+    "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
+    "speed": "python -m benchmarks.speed",
+    "verify": "python -m benchmarks.verify --everywhere",
+}
+
+
+def output(name: str) -> str:
+    """A command and what it printed when it was last run, as Markdown."""
+    command, path = COMMANDS[name], MEASURED / f"{name}.txt"
+    printed = path.read_text(encoding="utf-8").rstrip() if path.is_file() else None
+    if printed is None:
+        raise InputError(f"{path} is missing: python -m docs.measure {name}")
+    shown = f"```sh\n{command}\n```\n"
+    return f"{shown}\n{printed}\n" if printed.startswith("|") else f"{shown}\n```text\n{printed}\n```"
+
+
+def main(
+    names: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(COMMANDS)}.")],
+    records: Annotated[str, typer.Option(help="Folder with databases of PhysioNet, for r_peaks and scans.")] = "",
+) -> None:
+    """Run commands and keep what they print."""
+    with exit_on_error():
+        for name in names:
+            if name not in COMMANDS:
+                raise InputError(f"there is no {name}: it should be one of {', '.join(COMMANDS)}")
+            if "FOLDER" in COMMANDS[name] and not records:
+                raise InputError(f"{name} needs --records FOLDER")
+            print(f"$ {COMMANDS[name]}", flush=True)
+            command = shlex.split(COMMANDS[name].replace("FOLDER", records))
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+            print(done.stdout)
+            if done.returncode:
+                raise InputError(f"it ended with status {done.returncode}: {MEASURED / name}.txt stays as it was")
+            write_bytes(MEASURED / f"{name}.txt", done.stdout.encode())
+
+
+if __name__ == "__main__":
+    typer.run(main)
