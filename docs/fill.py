@@ -1,7 +1,7 @@
 """Fill the tables, figures and references of README.md and of the site: `make readme`, or `python -m docs.fill`.
 
-What stands between `<!-- KIND NAME -->` and `<!-- end -->` is made anew, from metrics/, docs/measured/ and the code. All
-else is left alone. `--check` changes nothing, and ends with status 1 if something is not up to date.
+What stands between `<!-- KIND NAME -->` and `<!-- end -->` is made anew, from metrics/, docs/measured/ and the code.
+All else is left alone. `--check` changes nothing, and ends with status 1 if something is not up to date.
 """
 
 import re
@@ -20,9 +20,7 @@ from docs.tables import TABLES
 from ecg.exceptions import InputError, exit_on_error
 from ecg.files import write_bytes
 
-PLACE = re.compile(
-    r"(?P<start><!-- (?P<kind>figure|output|reference|table) (?P<name>.+?) -->)(?P<now>.*?)<!-- end -->", re.DOTALL
-)
+PLACE = re.compile(r"(<!-- (figure|output|reference|table) (.+?) -->).*?<!-- end -->", re.DOTALL)
 KINDS: Mapping[str, Callable[[str], str]] = {
     "figure": figure,
     "output": lambda name: f"\n{output(name)}\n",
@@ -35,10 +33,11 @@ def filled(text: str) -> str:
     """The text of a page with all its places filled; InputError names a place that nothing fills."""
 
     def fill(place: re.Match[str]) -> str:
+        start, kind, name = place.groups()
         try:
-            return f"{place['start']}{KINDS[place['kind']](place['name'])}<!-- end -->"
+            return f"{start}{KINDS[kind](name)}<!-- end -->"
         except KeyError:
-            raise InputError(f"nothing fills {place['start']}") from None
+            raise InputError(f"nothing fills {start}") from None
 
     return PLACE.sub(fill, text)
 

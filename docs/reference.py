@@ -11,7 +11,7 @@ from typer.cli import get_docs_for_click
 from docs import ROOT
 from docs.tables import markdown
 from ecg.cli.main import app
-from ecg.params import ARCHITECTURES, Params
+from ecg.params import ARCHITECTURES, Params, flat
 
 KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: (?P<value>[^#]*?))?(?:\s*# (?P<comment>.*))?$")
 METHODS = ("get", "post", "head", "put", "delete", "patch")
@@ -20,23 +20,17 @@ METHODS = ("get", "post", "head", "put", "delete", "patch")
 def params() -> str:
     """Every key of params.yaml: its value there, what is accepted, which stages run again, what it is."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    values, stages = yaml.safe_load(text), _stages()
+    values, stages = flat(yaml.safe_load(text)), _stages()
     sections: dict[str, list[list[str]]] = {}
     for name, comment in _comments(text):
         keys = name.split(".")
-        if keys[0] == "recording":  # the values of other sections, for a recording
-            continue
-        value = values
-        for key in keys:
-            value = value[key]
-        if isinstance(value, Mapping):
-            continue
-        where = ".".join(keys[:2]) if keys[0] == "models" else keys[0]
-        accepted = _accepted(keys)
-        sections.setdefault(where, []).append([f"`{name}`", f"`{_shown(value)}`", accepted, comment])
+        if name in values and keys[0] != "recording":  # which has values of the other sections, for a recording
+            section = ".".join(keys[:2]) if keys[0] == "models" else keys[0]
+            row = [f"`{name}`", f"`{_shown(values[name])}`", _accepted(keys), comment]
+            sections.setdefault(section, []).append(row)
     parts = []
     for section, rows in sections.items():
-        readers = ", ".join(f"`{stage}`" for stage in stages(section))
+        readers = ", ".join(f"`{stage}`" for stage in stages[section.split(".")[0]])
         table = markdown(["key", "value in params.yaml", "accepted", "what it is"], rows)
         parts.append(f"## `{section}`\n\nStages that depend on it: {readers}.\n\n{table}\n")
     return "\n".join(parts)
@@ -61,30 +55,21 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
         above = []
 
 
-def _stages() -> Callable[[str], list[str]]:
-    """Which stages of dvc.yaml depend on a section."""
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    read = {
-        name: [str(one).replace("${train.model}", "*") for one in stage["params"]] for name, stage in pipeline.items()
-    }
-
-    def readers(section: str) -> list[str]:
-        first = section.split(".")[0]
-        return [name for name, keys in read.items() if any(key.split(".")[0] == first for key in keys)]
-
+def _stages() -> Mapping[str, list[str]]:
+    """Which stages of dvc.yaml depend on a section of params.yaml."""
+    readers: dict[str, list[str]] = {}
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        for section in dict.fromkeys(key.split(".")[0] for key in stage["params"]):
+            readers.setdefault(section, []).append(name)
     return readers
 
 
 def _accepted(keys: list[str]) -> str:
     """What the schema accepts for a parameter, in words."""
-    schema: Any
-    if keys[0] == "models":
-        schema = ARCHITECTURES[keys[1]].model_json_schema()
-        keys = keys[2:]
-    else:
-        schema = Params.model_json_schema()
+    model = keys[0] == "models"
+    schema: Any = (ARCHITECTURES[keys[1]] if model else Params).model_json_schema()
     definitions = schema.get("$defs", {})
-    for key in keys:
+    for key in keys[2:] if model else keys:
         schema = schema["properties"][key]
         if "$ref" in schema:
             schema = definitions[schema["$ref"].rsplit("/", 1)[1]]

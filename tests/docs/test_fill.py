@@ -78,6 +78,13 @@ def test_what_a_command_printed_is_shown_below_it(tmp_path: Path, monkeypatch: p
     assert measure.output("r_peaks").endswith("```\n\n| a |\n| - |\n")
 
 
+def test_no_figure_begins_a_line() -> None:
+    """In Markdown, a comment at the start of a line makes the whole line HTML."""
+    assert [
+        page for page in fill.pages() if re.search(r"^<!-- figure", page.read_text(encoding="utf-8"), re.MULTILINE)
+    ] == []
+
+
 def test_readme_is_short_and_its_figures_are_generated() -> None:
     assert len(README.splitlines()) <= 250
     by_hand = fill.PLACE.sub("", README)
