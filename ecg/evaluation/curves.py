@@ -1,5 +1,7 @@
 """The tables of an evaluation: plots/*.csv, which DVC draws, and metrics/methods.csv."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -9,21 +11,48 @@ from ecg.evaluation import reliability
 from ecg.evaluation.evaluation import Evaluation
 from ecg.params import Calibrate
 
+THRESHOLD = ["threshold", "in_use"]  # columns of a curve
+
 
 def roc(evaluation: Evaluation) -> pd.DataFrame:
-    """The ROC curve from (0, 0) to (1, 1); empty without both kinds of beats."""
+    """The ROC curve from (0, 0) to (1, 1) (`_curve`); empty without both kinds of beats."""
+    names = ["false_positive_rate", "true_positive_rate"]
     if not evaluation.comparable:
-        return pd.DataFrame(columns=["false_positive_rate", "true_positive_rate"])
-    false_positive_rate, true_positive_rate, _ = roc_curve(*evaluation.truth_and_score)
-    return pd.DataFrame({"false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate})
+        return pd.DataFrame(columns=[*names, *THRESHOLD])
+    false_positive_rate, true_positive_rate, thresholds = roc_curve(*evaluation.truth_and_score)
+    in_use = evaluation.confusion_matrix(evaluation.verdicts.anomalous)
+    at_threshold = (in_use.false_positive_rate, in_use.recall)
+    return _curve(evaluation, names, (false_positive_rate, true_positive_rate), thresholds, at_threshold)
 
 
 def precision_recall(evaluation: Evaluation) -> pd.DataFrame:
-    """The precision-recall curve; empty without both kinds of beats."""
+    """The precision-recall curve from recall 0 to recall 1 (`_curve`); empty without both kinds of beats."""
+    names = ["precision", "recall"]
     if not evaluation.comparable:
-        return pd.DataFrame(columns=["precision", "recall"])
-    precision, recall, _ = precision_recall_curve(*evaluation.truth_and_score, drop_intermediate=True)
-    return pd.DataFrame({"precision": precision, "recall": recall})
+        return pd.DataFrame(columns=[*names, *THRESHOLD])
+    precision, recall, thresholds = precision_recall_curve(*evaluation.truth_and_score, drop_intermediate=True)
+    in_use = evaluation.confusion_matrix(evaluation.verdicts.anomalous)
+    alarms = in_use.true_positives + in_use.false_positives
+    at_threshold = (in_use.precision if alarms else 1.0, in_use.recall)  # 1.0 as at the start of the curve
+    return _curve(evaluation, names, (precision, recall), np.append(thresholds, np.inf), at_threshold)
+
+
+def _curve(
+    evaluation: Evaluation,
+    names: Sequence[str],
+    rates: Sequence[np.ndarray],
+    thresholds: np.ndarray,
+    at_threshold: Sequence[float],
+) -> pd.DataFrame:
+    """Two rates at each threshold, from the highest, and in a row of its own at the detector's: `in_use` is 1 there.
+
+    The first row has no threshold: no beat is called anomalous.
+    """
+    in_use = [*at_threshold, evaluation.detector.calibration.threshold]
+    rows = pd.DataFrame(np.column_stack([*rates, thresholds]), columns=[*names, "threshold"]).assign(in_use=0)
+    rows.loc[len(rows)] = [*in_use, 1]
+    rows = rows.sort_values("threshold", ascending=False, kind="stable", ignore_index=True)
+    return rows.astype({"in_use": int}).replace({"threshold": {np.inf: np.nan}})
 
 
 def methods(

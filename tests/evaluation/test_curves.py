@@ -1,4 +1,7 @@
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
@@ -19,8 +22,8 @@ def test_of_beats_of_one_known_kind_there_are_no_curves(classes: list[int], erro
     alone = [curves.roc(of), curves.precision_recall(of), curves.methods(of, errors, calibrating(), np.ones(3))]
     assert [len(table) for table in alone] == [0, 0, 0]
     assert [list(table) for table in alone] == [
-        ["false_positive_rate", "true_positive_rate"],
-        ["precision", "recall"],
+        ["false_positive_rate", "true_positive_rate", "threshold", "in_use"],
+        ["precision", "recall", "threshold", "in_use"],
         reliability.METHOD_COLUMNS,
     ]
     assert len(curves.confusion(of)) == sum(label != 0 for label in classes)
@@ -60,13 +63,34 @@ def test_the_roc_curve_has_the_rates_of_thresholds_from_corner_to_corner(of_test
 def test_the_precision_recall_curve_has_the_area_of_the_average_precision(of_test: Evaluation) -> None:
     score, anomalous = of_test.verdicts.score, of_test.beats.classes != 1
     precision, recall = curves.precision_recall(of_test)[["precision", "recall"]].to_numpy().T
-    assert (precision[-1], recall[-1], recall[0]) == (1, 0, 1)
+    assert (precision[0], recall[0], recall[-1]) == (1, 0, 1)
     points = set(zip(precision.round(9), recall.round(9), strict=True))
     for threshold in np.quantile(score[anomalous], [0.2, 0.5, 0.8], method="nearest"):
         alarms = score >= threshold
         assert (round(anomalous[alarms].mean(), 9), round(alarms[anomalous].mean(), 9)) in points
-    step = -np.diff(recall) * precision[:-1]
+    step = np.diff(recall) * precision[1:]
     assert step.sum() == pytest.approx(average_precision_score(anomalous, score))
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.0123, 1e9])  # the last is above every score
+def test_a_curve_has_a_point_for_the_threshold_in_use(test: Beats, of_test: Evaluation, threshold: float) -> None:
+    of = judged(test.classes, of_test.verdicts.score, threshold)
+    matrix = of.confusion_matrix(of.verdicts.score >= threshold)
+    (false, true, at, _), *others = curves.roc(of).query("in_use == 1").to_numpy().tolist()
+    assert (others, at) == ([], threshold)
+    assert (false, true) == (matrix.false_positive_rate, matrix.recall)
+    (precision, recall, at, _), *others = curves.precision_recall(of).query("in_use == 1").to_numpy().tolist()
+    assert (others, at) == ([], threshold)
+    assert (precision, recall) == ((matrix.precision, matrix.recall) if threshold < 1e9 else (1, 0))
+
+
+@pytest.mark.parametrize("curve", [curves.roc, curves.precision_recall])
+def test_a_curve_starts_without_alarms_and_goes_on_to_lower_thresholds(
+    of_test: Evaluation, curve: Callable[[Evaluation], pd.DataFrame]
+) -> None:
+    threshold = curve(of_test)["threshold"].to_numpy()
+    assert np.isnan(threshold[0])
+    assert (np.diff(threshold[1:]) <= 0).all()
 
 
 def test_each_beat_of_known_class_has_its_row_in_the_confusion_matrix() -> None:

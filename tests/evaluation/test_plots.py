@@ -1,5 +1,10 @@
-"""What the project's own templates of confusion matrices show, computed as Vega-Lite does from rows of DVC's making."""
+"""The page of `dvc plots show`, and what the project's own templates show.
 
+Those of confusion matrices are computed as Vega-Lite does from rows of DVC's making, the others are drawn by Vega-Lite.
+"""
+
+import csv
+import html
 import re
 from collections import Counter
 from pathlib import Path
@@ -7,10 +12,16 @@ from typing import Any
 
 import altair
 import pytest
+import vl_convert
 import yaml
 from dvc_render.vega import VegaRenderer
 
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT, metrics_in
+
+PAGE = ROOT / ".dvc" / "plots" / "page.html"
+DEFINED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+CHARTS = [name for plot in DEFINED if isinstance(plot, dict) for name in plot]
+DIALECTS = {".csv": csv.excel, ".tsv": csv.excel_tab}
 KINDS = ("normal", "anomalous")
 # Many beats of one kind: shares of the actual kinds are far from those of the predicted ones.
 BEATS = {
@@ -26,8 +37,7 @@ BEATS = {
 
 def plot(name: str) -> dict[str, Any]:
     """How dvc.yaml defines a plot."""
-    defined = [of for of in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if isinstance(of, dict)]
-    return next(of[name] for of in defined if name in of)
+    return next(plot[name] for plot in DEFINED if isinstance(plot, dict) and name in plot)
 
 
 def shown(name: str) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def cells(spec: dict[str, Any], encoding: str) -> dict[tuple[str, str, str], flo
     (channel,) = [
         layer["encoding"][encoding] for layer in spec["spec"]["layer"] if "field" in layer["encoding"].get(encoding, {})
     ]
-    axes = [spec["facet"]["column"]["field"], *(spec["spec"]["encoding"][axis]["field"] for axis in ("x", "y"))]
+    axes = [spec["facet"]["field"], *(spec["spec"]["encoding"][axis]["field"] for axis in ("x", "y"))]
     assert axes == ["rev", "actual", "predicted"]
     rows = transformed(spec)
     found = {tuple(row[axis] for axis in axes): row[channel["field"]] for row in rows}
@@ -152,9 +162,73 @@ def test_writing_is_white_on_what_is_dark(name: str) -> None:
     assert white == {row[field] for row in rows if row[field] > max(row[field] for row in rows) / 2}
 
 
-@pytest.mark.parametrize("name", ["Confusion, counts", "Confusion, normalised"])
+def of_files(name: str, *revisions: str) -> dict[str, Any]:
+    """What `dvc plots diff` would put on its page, of the committed files as each of the revisions."""
+    defined = plot(name)
+    rows = [
+        row | {"rev": revision, "field": field}
+        for revision in revisions
+        for path, field in defined["y"].items()
+        for row in csv.DictReader((ROOT / path).read_text().splitlines(), dialect=DIALECTS[Path(path).suffix])
+    ]
+    y = next(iter(defined["y"].values()))
+    if len(defined["y"]) > 1:
+        y = "dvc_inferred_y_value"  # DVC's name, as it does this
+        rows = [row | {y: row[row["field"]]} for row in rows]
+    properties = defined | {"y": y, "template_dir": str(ROOT / ".dvc" / "plots")}
+    return VegaRenderer(rows, name, **properties).get_filled_template()
+
+
+def written(name: str, *revisions: str) -> list[str]:
+    """The texts in a chart."""
+    drawn = vl_convert.vegalite_to_svg(of_files(name, *revisions))
+    return [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawn)]
+
+
+@pytest.mark.parametrize("name", CHARTS)
 def test_a_template_is_vega_lite(name: str) -> None:
-    spec = shown(name)
+    spec = of_files(name, "main", "narrow")
     del spec["$schema"]  # altair has its own version's
-    assert altair.Chart.from_dict(spec).to_dict()["facet"] == spec["facet"]
+    spec["data"]["values"] = spec["data"]["values"][:5]  # it looks at each value
+    assert altair.Chart.from_dict(spec).to_dict()["encoding" if name == "Loss" else "facet"]
     assert "<DVC" not in str(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "area", "metric"), [("ROC", "AUC", "auc"), ("Precision-recall", "average precision", "average_precision")]
+)
+def test_a_curve_has_its_area_beside_it_and_names_the_threshold(name: str, area: str, metric: str) -> None:
+    metrics = metrics_in(ROOT, "evaluate")
+    threshold, legend = f"threshold {metrics['threshold']:.3g}", f", {area} {metrics[metric]:.4f}"
+    texts = written(name, "main")
+    assert texts.count(threshold) == 2  # on the whole curve and in the corner
+    assert f"main{legend}" in texts
+    texts = written(name, "main", "narrow")
+    assert threshold not in texts  # one would hide the other
+    assert {f"main{legend}", f"narrow{legend}"} <= set(texts)
+
+
+def test_the_threshold_among_the_scores_is_labelled_for_each_revision() -> None:
+    threshold = f"threshold {metrics_in(ROOT, 'evaluate')['threshold']:.3g}"
+    assert written("Scores", "main", "narrow").count(threshold) == 2
+
+
+def test_the_error_in_training_is_of_fitted_and_of_held_out_beats() -> None:
+    assert {"main", "narrow", "fitted beats", "held-out beats"} <= set(written("Loss", "main", "narrow"))
+
+
+def test_every_plot_has_a_caption_of_one_sentence_and_every_caption_a_plot() -> None:
+    found = re.findall(
+        r'<figure data-plot="(.+)">(?:<h3>.+</h3>)?<figcaption>([^<]+)</figcaption></figure>', PAGE.read_text()
+    )
+    assert sorted(name for name, _ in found) == sorted([*CHARTS, *(plot for plot in DEFINED if isinstance(plot, str))])
+    for _, caption in found:
+        assert re.fullmatch(r"[A-Z][^.]{20,250}\.", " ".join(caption.split()))
+
+
+def test_dvc_takes_the_page_for_its_own() -> None:
+    """DVC looks for the file in .dvc, and without it fails at a word of its name."""
+    assert "html_template = plots/page.html" in (ROOT / ".dvc" / "config").read_text()
+    page = PAGE.read_text()
+    assert [page.count(place) for place in ("{plot_divs}", "{scripts}", "{refresh_tag}")] == [1, 1, 1]
+    assert "https://" not in page

@@ -53,6 +53,7 @@ def test_revisions_are_compared_without_cache_and_remote(clone: Path, run: Run, 
         assert "failed" not in output
         page = (tmp_path / new / "index.html").read_text()
         assert page.count("<img") >= 4
+        assert '<section id="results">' in page  # our own
     assert not (stranger / "models").exists()
     assert not (stranger / ".dvc" / "cache").exists()
 
