@@ -5,19 +5,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
 DESKTOP, PHONE = (1280, 900), (390, 844)  # pixels
 HERE = frozenset({"127.0.0.1", "localhost", "::1"})
-PATIENCE = 60_000  # milliseconds: the first page of a server waits for its imports
+DRAWN = 500  # milliseconds after which charts of another size are drawn anew
+PATIENCE = 30_000  # milliseconds: the first page of a server waits for its imports
 
-# What is wider than the window, and images that could not be loaded. A box that scrolls by itself may be wider inside.
-_SIZES = """() => ({
-  over: document.documentElement.scrollWidth - window.innerWidth,
+# The element that scrolls in Streamlit's pages, or the document.
+_SCROLLS = "(document.querySelector('[data-testid=stMain]') ?? document.documentElement)"
+# By how much it, or the document, is wider than the window, and which images could not be loaded.
+_LAYOUT = f"""() => ({{
+  over: Math.max(...[document.documentElement, {_SCROLLS}].map(element => element.scrollWidth - element.clientWidth)),
   images: [...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.currentSrc)
-})"""
+}})"""
+TALLEST = 20_000  # pixels of a picture
 
 
 @contextmanager
@@ -83,9 +88,20 @@ def window(browser: Browser, size: tuple[int, int]) -> Iterator[Window]:
     context.close()
 
 
+def whole_page(page: Page, path: Path) -> None:
+    """Write a picture of all of a page: the window grows to its height, as long as the picture is taken."""
+    size = page.viewport_size or {"width": DESKTOP[0], "height": DESKTOP[1]}
+    page.mouse.move(0, 0)  # so that nothing is pointed at
+    tall = min(TALLEST, page.evaluate(f"{_SCROLLS}.scrollHeight"))
+    page.set_viewport_size({"width": size["width"], "height": max(tall, size["height"])})
+    page.wait_for_timeout(DRAWN)
+    page.screenshot(path=path)
+    page.set_viewport_size(size)
+
+
 def layout_problems(page: Page) -> list[str]:
     """What of a page is cut or missing: it is wider than its window, or an image was not loaded."""
-    found = page.evaluate(_SIZES)
+    found = page.evaluate(_LAYOUT)
     problems = [f"image not loaded: {address[:200]}" for address in found["images"]]
     if found["over"] > 1:  # widths are rounded
         problems.append(f"{found['over']} pixels wider than the window")

@@ -42,8 +42,8 @@ OWN = "watch.csv"  # the recording that is scanned: 30 seconds as a watch export
 _KEPT = re.compile(
     r"PIP_\w+|(HTTPS?|NO|ALL)_PROXY|SSL_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO", re.IGNORECASE
 )
-_DOWNLOADED = re.compile(r" Downloading \S+ \(([\d.]+) (bytes|kB|MB)\)")
-_FROM_DISK = re.compile(r" Processing (/\S+\.(?:whl|tar\.gz|zip))$", re.MULTILINE)
+_DOWNLOADED = re.compile(r" Downloading (\S+) \(([\d.]+) (bytes|kB|MB)\)")
+_FROM_DISK = re.compile(r" Processing (/\S+\.(?:whl|tar\.gz|zip))(?= |$)", re.MULTILINE)
 _UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0}
 
 
@@ -89,9 +89,10 @@ def variables(home: Path) -> dict[str, str]:
 
 
 def downloaded(log: str) -> float:
-    """Megabytes of the packages in a log of pip: fetched from its index, or taken from a folder of this machine."""
-    fetched = sum(float(number) * _UNITS[unit] for number, unit in _DOWNLOADED.findall(log))
-    return fetched + sum(Path(path).stat().st_size for path in _FROM_DISK.findall(log)) / 1e6
+    """Megabytes of the packages in a log of pip, each once: from its index, or from a folder of this disk."""
+    sizes = {name: float(number) * _UNITS[unit] for name, number, unit in _DOWNLOADED.findall(log)}
+    sizes |= {path: Path(path).stat().st_size / 1e6 for path in _FROM_DISK.findall(log)}
+    return sum(sizes.values())
 
 
 class Newcomer:
