@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from benchmarks.browser import CHROMIUM, DESKTOP, PHONE, chromium  # noqa: E402
+from benchmarks.browser import CHROMIUM, DESKTOP, PHONE, chromium
 
 __all__ = ["DESKTOP", "PHONE", "browser", "pictures"]
 if CHROMIUM is None:
     pytest.skip("there is no chromium", allow_module_level=True)
 
-from playwright.sync_api import Browser  # noqa: E402
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def test_a_newcomer_has_no_virtual_environment_and_no_settings_of_their_own(
 
 
 def test_a_step_that_fails_ends_the_measurement_with_what_it_printed(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="make repro failed:\n.*No rule to make target"):
+    with pytest.raises(SystemExit, match=r"make repro failed:\n.*No rule to make target"):
         Newcomer(tmp_path).run("make", "repro")
 
 
