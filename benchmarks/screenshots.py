@@ -135,12 +135,10 @@ def site(_folder: Path) -> Iterator[list[Sight]]:
 
 
 @contextmanager
-def plots(folder: Path) -> Iterator[list[Sight]]:
-    """The page of `dvc plots show`."""
-    out = folder / "dvc_plots"
-    command = ["dvc", "plots", "show", "--quiet", "--out", str(out)]
-    subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
-    yield [Sight("plots", opening((out / "index.html").as_uri(), ".vega-embed :is(canvas, svg)"))]
+def plots(_folder: Path) -> Iterator[list[Sight]]:
+    """The page of `dvc plots show`, in its usual place, where it finds what it draws with."""
+    subprocess.run(["dvc", "plots", "show"], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
+    yield [Sight("plots", opening((ROOT / "dvc_plots" / "index.html").as_uri(), ".vega-embed :is(canvas, svg)"))]
 
 
 @contextmanager
