@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import edfio
@@ -43,10 +44,12 @@ class Installation:
 
     folder : working directory of its commands, with the wheel, constraints.txt, the model, beats and a recording
     environment : the folder of the virtual environment
+    variables : environment variables of its commands
     """
 
     folder: Path
     environment: Path
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ | OUTSIDE)
 
     @property
     def python(self) -> str:
@@ -59,7 +62,7 @@ class Installation:
         done = subprocess.run(
             [self.environment / "bin" / program, *arguments],
             cwd=self.folder,
-            env=os.environ | OUTSIDE,
+            env=self.variables,
             capture_output=True,
             text=True,
             check=False,
@@ -68,10 +71,10 @@ class Installation:
             sys.exit(f"{' '.join(command)}: {done.stderr}")
         return done
 
-    def install(self, extra: str = "", aim: str = "") -> None:
-        """Install the wheel with an extra in addition, and print the size of the environment."""
+    def install(self, extra: str = "") -> None:
+        """Install the wheel with an extra in addition."""
         if not self.environment.exists():
-            subprocess.run([sys.executable, "-m", "venv", self.environment], check=True)
+            subprocess.run([sys.executable, "-m", "venv", self.environment], env=self.variables, check=True)
         (wheel,) = self.folder.glob("*.whl")
         self.run(
             "python",
@@ -82,18 +85,35 @@ class Installation:
             "constraints.txt",
             f"{wheel}[{extra}]" if extra else str(wheel),
         )
-        packages = self.run("python", *PIP, "list", "--format", "freeze").stdout.split()
-        size = sum(path.lstat().st_size for path in self.environment.rglob("*")) / 1e6
-        print(
-            f"{f'[{extra}]' if extra else 'base':<12} {size:4.0f} MB, {len(packages)} packages {aim}".rstrip(),
-            flush=True,
-        )
+
+
+def megabytes(*folders: Path) -> float:
+    """The size of the files in folders; what is linked counts once."""
+    files = {}
+    for folder in folders:
+        for path in folder.rglob("*"):
+            state = path.lstat()
+            files[state.st_dev, state.st_ino] = state.st_size
+    return sum(files.values()) / 1e6
+
+
+def install(installation: Installation, extra: str = "", aim: str = "") -> None:
+    """Install the wheel with an extra in addition, and print the size of the environment."""
+    installation.install(extra)
+    packages = installation.run("python", *PIP, "list", "--format", "freeze").stdout.split()
+    size = f"{megabytes(installation.environment):4.0f} MB, {len(packages)} packages"
+    print(f"{f'[{extra}]' if extra else 'base':<12} {size} {aim}".rstrip(), flush=True)
+
+
+def build_wheel(folder: Path) -> None:
+    """Put the wheel and its constraints into a folder."""
+    subprocess.run([sys.executable, *PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."], check=True)
+    shutil.copy("constraints.txt", folder)
 
 
 def prepare(folder: Path, test: np.ndarray) -> None:
     """Put the wheel, its constraints, the model and the test beats into a folder."""
-    subprocess.run([sys.executable, *PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."], check=True)
-    shutil.copy("constraints.txt", folder)
+    build_wheel(folder)
     shutil.copytree("models", folder / "models")
     np.save(folder / "beat.npy", test[:1])
     np.save(folder / "beats.npy", test)
@@ -188,15 +208,15 @@ def main() -> None:
         folder = Path(temporary)
         prepare(folder, test)
         slim, full = Installation(folder, folder / "slim"), Installation(folder, folder / "full")
-        slim.install()
+        install(slim)
         first_verdict(slim)
-        slim.install("service", "(aim: below 300 MB)")
+        install(slim, "service", "(aim: below 300 MB)")
         serve(slim, test)
-        full.install("tables")
+        install(full, "tables")
         score(full)
-        full.install("recordings")
+        install(full, "recordings")
         scan(full)
-        full.install("dashboard")
+        install(full, "dashboard")
         show(full)
     print(f"machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}")
 

@@ -1,28 +1,25 @@
 """A headless Chromium for the tests that need one; those are skipped where there is none."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
+from benchmarks.browser import CHROMIUM, DESKTOP, PHONE, chromium
+
+__all__ = ["DESKTOP", "PHONE", "browser", "pictures"]
 if CHROMIUM is None:
     pytest.skip("there is no chromium", allow_module_level=True)
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402
-
-DESKTOP, PHONE = (1280, 900), (390, 844)
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

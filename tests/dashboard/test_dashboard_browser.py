@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.dashboard import charts, scanned, settled, upload
 from benchmarks.service import free_port
 from ecg.dashboard.threshold import SMALL, alphas
 from ecg.data.beats import Beats
@@ -135,13 +136,6 @@ def is_elsewhere(url: str, dashboard: Dashboard) -> bool:
     return url.startswith(("http", "ws")) and dashboard.address.partition("//")[2] not in url
 
 
-def settled(page: Page) -> Page:
-    """The page after its script has ended without an exception."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    return page
-
-
 @pytest.fixture
 def keep(pictures: Path) -> Callable[[Page, str], None]:  # noqa: F811
     """Keep a picture of the whole page."""
@@ -158,21 +152,10 @@ def keep(pictures: Path) -> Callable[[Page, str], None]:  # noqa: F811
     return keep
 
 
-def charts(page: Page, number: int) -> None:
-    """Wait until this number of charts is drawn."""
-    expect(page.get_by_test_id("stVegaLiteChart").locator("svg path[d]").first).to_be_attached()
-    expect(page.get_by_test_id("stVegaLiteChart").locator("svg.marks")).to_have_count(number)
-
-
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label).click()
     page.get_by_role("option", name=option).click()
     settled(page)
-
-
-def upload(page: Page, name: str, content: bytes) -> None:
-    file = {"name": name, "mimeType": "text/csv", "buffer": content}
-    page.get_by_role("tabpanel").locator("input[type=file]").set_input_files(file)
 
 
 def test_a_beat_is_drawn_over_its_reconstruction(visit: Visit, keep: Callable, detector: Detector, test: Beats) -> None:
@@ -254,14 +237,6 @@ def test_the_verdicts_on_uploaded_beats_can_be_downloaded(
 def strip(page: Page, name: str = "time") -> Locator:
     """The strip below the charts or a table."""
     return page.locator(f".st-key-lead-{name} img")
-
-
-def scanned(page: Page, name: str, content: bytes) -> None:
-    """Upload a recording, and wait for all of its report."""
-    upload(page, name, content)
-    expect(page.get_by_role("heading", name="How the model was made")).to_be_visible()
-    settled(page)
-    charts(page, 2)
 
 
 def download(page: Page, button: str) -> Download:
