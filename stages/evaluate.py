@@ -30,10 +30,12 @@ def main() -> None:
     errors = TrainingErrors.load(MODELS / "errors.csv")
     development = detector.model.scores(beats.load(PROCESSED / "development.npz").samples)
     evaluation, dataset = Evaluation.of(detector, test, normal_class), detector.dataset
-    metrics = summary.summarize(evaluation, times.hours_of_test(times_file(name)))
-    metrics |= summary.development_auc(errors, development)
+    hours, development_auc = times.hours_of_test(times_file(name)), summary.development_auc(errors, development)
+    metrics = summary.summarize(evaluation, hours, development_auc)
     write_json(METRICS / "evaluate.json", metrics)
-    intervals = summary.intervals(evaluation, settings.evaluate.resamples)
+    details = summary.details(evaluation, hours)
+    write_json(METRICS / "details.json", details)
+    intervals = summary.intervals(evaluation, settings.evaluate.resamples, development_auc)
     write_json(METRICS / "intervals.json", intervals)
     write_csv(METRICS / "methods.csv", curves.methods(evaluation, errors, settings.calibrate, development))
     write_csv(PLOTS / "reliability.csv", curves.promised_rates(evaluation, errors, settings.calibrate, ALPHAS))
@@ -50,7 +52,7 @@ def main() -> None:
     title = dataset.class_name(int(test.classes[alarm]))
     figures.draw_explanation(PLOTS / "alarm.png", title, explanation, dataset.segments)
     counts = {"fit": fit.counts(dataset.class_name), "test": test.counts(dataset.class_name)}
-    made = Provenance.of(MODELS, settings, raw(name), counts, metrics, intervals)
+    made = Provenance.of(MODELS, settings, raw(name), counts, metrics | details, intervals)
     made.save(MODELS)
     write_bytes(METRICS / "card.md", card(made).encode())
 
