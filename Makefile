@@ -22,6 +22,17 @@ repro: install ## install, then rebuild everything that is not up to date, once 
 experiments: install ## list the experiments: the metrics that matter, the parameters that differ
 	dvc exp show --no-pager --only-changed --hide-workspace --sort-by auc --sort-order desc --drop '$(OTHER_COLUMNS)'
 
+# What it undoes stays in a patch, because it might have been wanted after all.
+COMMITTED := params.yaml dvc.lock metrics plots
+UNDONE := .dvc/tmp/undone.patch
+
+restore: ## go back to the last commit: params.yaml, dvc.lock, metrics, plots, data, models; a few seconds
+	@git diff --binary HEAD -- $(COMMITTED) >$(UNDONE)
+	@git --no-pager diff --unified=0 HEAD -- params.yaml
+	git restore --staged --worktree -- $(COMMITTED)
+	dvc checkout --force --quiet
+	@test ! -s $(UNDONE) || echo 'To have back what was undone here: git apply $(UNDONE) && make repro'
+
 verify: install ## rebuild all in a temporary clone of the last commit and compare every hash with dvc.lock
 	python -m benchmarks.verify $(VERIFY)
 

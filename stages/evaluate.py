@@ -12,7 +12,7 @@ from ecg.evaluation.evaluation import Evaluation
 from ecg.evaluation.provenance import Provenance
 from ecg.exceptions import InputError
 from ecg.files import write_bytes, write_csv, write_json
-from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run, times_file
+from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run, say_how_to_go_back, times_file
 
 ALPHAS = np.arange(1, 61) / 200  # at which promised and observed false-alarm rates are compared
 WORST = 10  # how many misses and how many false alarms are drawn
@@ -55,6 +55,7 @@ def main() -> None:
     made = Provenance.of(MODELS, settings, raw(name), counts, metrics | details, intervals)
     made.save(MODELS)
     write_bytes(METRICS / "card.md", card(made).encode())
+    say_how_to_go_back()
 
 
 if __name__ == "__main__":
