@@ -27,11 +27,12 @@ COMMITTED := params.yaml dvc.lock metrics plots
 UNDONE := .dvc/tmp/undone.patch
 
 restore: ## go back to the last commit: params.yaml, dvc.lock, metrics, plots, data, models; a few seconds
-	@git diff --binary HEAD -- $(COMMITTED) >$(UNDONE)
+	@mkdir -p $(dir $(UNDONE))
+	@git diff --quiet HEAD -- $(COMMITTED) || git diff --binary HEAD -- $(COMMITTED) >$(UNDONE)
 	@git --no-pager diff --unified=0 HEAD -- params.yaml
 	git restore --staged --worktree -- $(COMMITTED)
 	dvc checkout --force --quiet
-	@test ! -s $(UNDONE) || echo 'To have back what was undone here: git apply $(UNDONE) && make repro'
+	@test ! -s $(UNDONE) || echo 'To have back what was undone last: git apply $(UNDONE) && make repro'
 
 verify: install ## rebuild all in a temporary clone of the last commit and compare every hash with dvc.lock
 	python -m benchmarks.verify $(VERIFY)

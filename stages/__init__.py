@@ -85,7 +85,9 @@ def run(main: Callable[[], None]) -> None:
             except InputError as error:
                 if not params_changed():
                     raise
-                raise InputError(f"{error}\nparams.yaml still differs from the last commit; to undo it: {RESTORE}") from None
+                raise InputError(
+                    f"{error}\nparams.yaml still differs from the last commit; to undo it: {RESTORE}"
+                ) from None
             gc.freeze()  # nor at the exit
         finally:
             lock.release()

@@ -13,7 +13,6 @@ from ecg.evaluation import metrics
 from ecg.evaluation.evaluation import Evaluation
 from ecg.exceptions import InputError
 
-
 AucWithInterval = tuple[float, float, float]  # and the ends of its 95% interval
 
 
