@@ -50,6 +50,9 @@ LONG = (
 )
 
 
+SLOW_FIXTURES = {"project"}  # a clone in which the pipeline ran
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a third of the time, tests wait, for workers of DVC's queue or for a browser."""
     return (os.cpu_count() or 1) + 1
@@ -57,6 +60,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = [f"test_{name}" for name in LONG]
+    for item in items:
+        if item.path.stem in order or SLOW_FIXTURES.intersection(item.fixturenames):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
 
 
