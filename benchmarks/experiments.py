@@ -18,13 +18,13 @@ WIDTH = 100  # characters
 SECTIONS = ("fetch.", "preprocess.", "train.", "models.", "calibrate.", "evaluate.", "recording.")
 COMMITTED = "as committed"
 COLUMNS = {
-    "development_auc": "development AUC",
     "auc": "AUC",
-    "average_precision": "AP",
+    "average_precision": "average\nprecision",
     "f1": "F1",
-    "false_positive_rate": "false alarms",
-    "alarm_rate": "alarms",  # of a recording without classes, in place of the others
-    "alarms_per_hour": "alarms an hour",
+    "false_positive_rate": "false\nalarms",
+    "alarm_rate": "alarms",  # of a recording without classes, in place of those above
+    "alarms_per_hour": "alarms\nan hour",
+    "development_auc": "development\nAUC",
 }
 
 
@@ -43,7 +43,7 @@ def main(
         best = pd.to_numeric(table["development_auc"])
         table = table.loc[best.sort_values(ascending=False, kind="stable").index]
     Console(width=WIDTH, highlight=False).print(drawn(table))
-    print("AUC, AP (average precision), F1 and false alarms are of the test beats: report them, but choose by another.")
+    print("Choose by the development AUC; the other figures are of the test beats, for reporting alone.")
     for name, number in elsewhere.value_counts().items():
         print(f"Left out: {number} on {name}; --dataset {name} lists them.")
     for state, number in unfinished["State"].value_counts().items():
@@ -51,7 +51,7 @@ def main(
 
 
 def read() -> pd.DataFrame:
-    """The commit and its experiments as `dvc exp show` knows them, texts alone; State is empty where one is finished."""
+    """The commit and its experiments as `dvc exp show` knows them, all as text; State is empty if one is finished."""
     show = [sys.executable, "-m", "dvc", "exp", "show", "--csv", "--precision", "12"]
     output = subprocess.run(show, stdout=subprocess.PIPE, text=True, check=True).stdout
     table = pd.read_csv(StringIO(output), dtype=str, keep_default_na=False)
@@ -65,7 +65,7 @@ def commit_of(table: pd.DataFrame) -> "pd.Series[str]":
 
 
 def settings(table: pd.DataFrame, ignored: tuple[str, ...]) -> "pd.Series[str]":
-    """How the parameters of each row differ from the commit's, but for those ignored: "train.epochs=10, train.seed=1"."""
+    """How parameters of each row differ from the commit's, but for those ignored: "train.epochs=9, train.seed=1"."""
     commit = commit_of(table)
     params = [name for name in table.columns if name.startswith(SECTIONS) and name not in ignored]
     return table.apply(
@@ -80,8 +80,8 @@ def drawn(table: pd.DataFrame) -> Table:
     result = Table(box=None, header_style="", padding=(0, 2, 0, 0))
     result.add_column("name", no_wrap=True)
     for title in figures.values():
-        result.add_column(title, justify="right", min_width=6)
-    result.add_column("what differs from the commit", ratio=1, overflow="fold")
+        result.add_column(title, justify="right", no_wrap=True)
+    result.add_column("what differs from the commit", ratio=1, min_width=30, overflow="fold")
     for _, row in table.iterrows():
         result.add_row(row["Experiment"] or row["rev"], *(_short(row[name]) for name in figures), row["setting"])
     return result
