@@ -55,7 +55,7 @@ def read() -> pd.DataFrame:
     show = [sys.executable, "-m", "dvc", "exp", "show", "--csv", "--precision", "12"]
     output = subprocess.run(show, stdout=subprocess.PIPE, text=True, check=True).stdout
     table = pd.read_csv(StringIO(output), dtype=str, keep_default_na=False)
-    table["State"] = table.get("State", "")
+    table["State"] = table["State"].replace("Success", "") if "State" in table else ""
     return table[table["rev"] != "workspace"]  # which repeats another row
 
 
