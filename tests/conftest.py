@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = [f"test_{name}" for name in LONG]
     slow = {f"test_{name}" for name in (*LONG, *SLOW)}
     for item in items:
-        if item.path.stem in slow or CLONE in item.fixturenames:  # type: ignore[attr-defined]
+        if item.path.stem in slow or CLONE in item.fixturenames:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
 

@@ -71,6 +71,7 @@ def test_the_output_has_the_scores_of_the_detector(ecg: Ecg, detector: Detector,
 
 
 @pytest.mark.usefixtures("beats")
+@pytest.mark.slow
 def test_all_output_formats_have_equal_content(ecg: Ecg, tmp_path: Path) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         assert ecg("score", "beats.npy", "--output", f"out.{suffix}", "--quiet").stderr == b""
