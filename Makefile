@@ -3,58 +3,72 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# Neither what an experiment is doing, nor a figure that one compares experiments by, nor a parameter.
-FIGURES := development_auc|auc|average_precision|f1|false_positive_rate
-OTHER_COLUMNS := ^(?!(Experiment|State|$(FIGURES))$$|(fetch|preprocess|train|models|calibrate|recording)\.)
-
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments verify serve dashboard test lint audit benchmark constraints release clean
+.PHONY: help install install-dev repro experiments restore verify serve dashboard test test-fast lint audit benchmark constraints release clean
 
-help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+help: ## 1 s | this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\) | \(.*\)/\1|\2|\3/p' $(MAKEFILE_LIST) | \
+		awk -F '|' '{printf "  make %-12s %5s  %s\n", $$1, $$2, $$3}'
+	@echo '  Times are of 2 cores; before the first of them, the installation takes its own.'
 
-install: $(VENV)/installed ## install what the pipeline needs into .venv
-install-dev: $(VENV)/installed-dev ## the same, with what the dashboard, testing and linting need
+install: $(VENV)/installed ## 4 min | install what the pipeline needs into .venv
+install-dev: $(VENV)/installed-dev ## 5 min | the same, with what the dashboard, testing and linting need
 
-repro: install ## install, then rebuild everything that is not up to date, once no other rebuild is at work here
+repro: install ## 15 s | install, then rebuild what is not up to date, once no other rebuild is at work
 	python -m stages
 
-experiments: install ## list the experiments: the metrics that matter, the parameters that differ
-	dvc exp show --no-pager --only-changed --hide-workspace --sort-by auc --sort-order desc --drop '$(OTHER_COLUMNS)'
+experiments: install ## 3 s | list the experiments: their figures, and how their parameters differ
+	python -m benchmarks.experiments
 
-verify: install ## rebuild all in a temporary clone of the last commit and compare every hash with dvc.lock
+# What it undoes stays in a patch, because it might have been wanted after all.
+COMMITTED := params.yaml dvc.lock metrics plots
+UNDONE := .dvc/tmp/undone.patch
+
+restore: ## 3 s | undo an experiment: params.yaml and all outputs as in the last commit
+	@mkdir -p $(dir $(UNDONE))
+	@git diff --quiet HEAD -- $(COMMITTED) || git diff --binary HEAD -- $(COMMITTED) >$(UNDONE)
+	@git --no-pager diff --unified=0 HEAD -- params.yaml
+	git restore --staged --worktree -- $(COMMITTED)
+	dvc checkout --force --quiet
+	@test ! -s $(UNDONE) || echo 'To have back what was undone last: git apply $(UNDONE) && make repro'
+
+verify: install ## 15 s | rebuild the last commit in a temporary clone, and compare every hash with dvc.lock
 	python -m benchmarks.verify $(VERIFY)
 
-serve: install ## start the HTTP service at port PORT (8000)
+serve: install ## - | start the HTTP service at port PORT (8000)
 	ecg serve
 
-dashboard: install-dev ## start the dashboard
+dashboard: install-dev ## - | start the dashboard
 	ecg dashboard
 
-test: install-dev ## install, then run the tests
+test: install-dev ## 8 min | install, then run the tests
+	@echo 'The tests take about 8 minutes on 2 cores; make test-fast takes one.'
 	python -m pytest
 
-lint: install-dev ## format check, linter, arrows between rooms, type checker, Dockerfile
+test-fast: install-dev ## 1 min | the tests that need no clone, no browser and no long training
+	python -m pytest -m 'not slow'
+
+lint: install-dev ## 1 min | format check, linter, arrows between rooms, type checker, Dockerfile
 	ruff format --check .
 	ruff check .
 	lint-imports --no-cache
 	mypy
 	hadolint Dockerfile
 
-audit: install-dev ## licences of what ships, known vulnerabilities of what the service installs
+audit: install-dev ## 1 min | licences of what ships, known vulnerabilities of what the service needs
 	python -m benchmarks.licences
 	python -m benchmarks.vulnerabilities
 
-benchmark: install-dev ## print the pipeline's time and memory
+benchmark: install-dev ## 2 min | print the pipeline's time and memory
 	python -m benchmarks.speed
 
-constraints: $(VENV)/bin/uv ## pin what is new in pyproject.toml and requirements.txt, and keep the pins that are there
+constraints: $(VENV)/bin/uv ## 1 min | pin what is new in pyproject.toml and requirements.txt, and keep the other pins
 	grep -v '^-' requirements.txt | UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal \
 		--python-version 3.11 --all-extras --no-annotate --output-file constraints.txt pyproject.toml - $(CONSTRAINTS)
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal --python-version 3.11 --extra service \
 		--no-annotate --generate-hashes --constraint constraints.txt --output-file requirements-service.txt pyproject.toml
 
-release: install-dev ## into dist: the wheel, and what the service needs, pinned with hashes and as a bill of materials
+release: install-dev ## 1 min | into dist: the wheel, and what the service needs, with hashes and as a bill of materials
 	rm -rf dist
 	python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	cp requirements-service.txt dist
@@ -65,13 +79,15 @@ release: install-dev ## into dist: the wheel, and what the service needs, pinned
 		--output-file dist/service.cdx.json dist/service
 	rm -rf dist/service
 
-clean: ## remove what tests and tools leave behind, but not .venv nor DVC's cache
+clean: ## 1 s | remove what tests and tools leave behind, but not .venv nor DVC's cache
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	@command -v git >/dev/null || { echo 'error: git is needed; install it as packages are on your system' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'error: Python 3.11 or newer is needed, and $(PYTHON) is none: make PYTHON=python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/bin/uv: | $(VENV)/bin/python
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
@@ -80,9 +96,11 @@ $(VENV)/bin/uv: | $(VENV)/bin/python
 REQUIREMENTS := requirements.txt constraints.txt pyproject.toml
 
 $(VENV)/installed: $(REQUIREMENTS) | $(VENV)/bin/python
+	@python preinstall.py
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(VENV)/bin/python
+	@python preinstall.py
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dashboard,dev]'
 	touch $(VENV)/installed $@

@@ -1,6 +1,8 @@
 """The stages of the pipeline, one script each, as dvc.yaml runs them: `python -m stages.<name>`."""
 
 import gc
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ METRICS = Path("metrics")
 PLOTS = Path("plots")
 DVC = Path(".dvc")
 LOCK = DVC / "tmp" / "stages.lock"
+RESTORE = "make restore"  # goes back to the last commit
 
 
 def raw(dataset: str) -> tuple[Path, Path]:
@@ -41,6 +44,24 @@ def _say_what_links_need() -> None:
             return
 
 
+def params_changed() -> bool:
+    """Whether params.yaml differs from the last commit here; not in a copy that DVC made, for --temp or the queue."""
+    if Path(os.environ.get("DVC_ROOT", ".")).resolve() != Path.cwd().resolve():
+        return False
+    compare = ["git", "diff", "--quiet", "HEAD", "--", "params.yaml"]
+    try:
+        return subprocess.run(compare, stderr=subprocess.DEVNULL, check=False).returncode == 1
+    except OSError:  # there is no git
+        return False
+
+
+def say_how_to_go_back() -> None:
+    """Print how to undo an experiment, if one is at work in the repository's own folder."""
+    if "DVC_EXP_BASELINE_REV" in os.environ and params_changed():
+        print("This experiment changed params.yaml, metrics, plots and models in this folder, for the next ones, too.")
+        print(f"Back to the last commit: {RESTORE}", flush=True)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage, alone; an error that the user can correct gives a message and exit status 1, not a traceback."""
     with exit_on_error():
@@ -59,7 +80,14 @@ def run(main: Callable[[], None]) -> None:
                 for partial in folder.glob(f".*{PARTIAL}"):  # left by a stage that was killed while writing
                     partial.unlink()
             gc.disable()  # a stage is short: to search all that PyTorch imports for garbage costs more than it frees
-            main()
+            try:
+                main()
+            except InputError as error:
+                if not params_changed():
+                    raise
+                raise InputError(
+                    f"{error}\nparams.yaml still differs from the last commit; to undo it: {RESTORE}"
+                ) from None
             gc.freeze()  # nor at the exit
         finally:
             lock.release()

@@ -1,4 +1,4 @@
-"""`dvc repro`, once no other is at work here: `python -m stages`, with the options of `dvc repro`.
+"""`dvc repro`, once no other is at work here, then its figures: `python -m stages`, with the options of `dvc repro`.
 
 DVC itself refuses the second of two runs, names the process that is at work, and ends with status 255.
 """
@@ -14,10 +14,12 @@ from filelock import FileLock, Timeout
 
 from ecg.exceptions import InputError, exit_on_error
 from stages import DVC, LOCK
+from stages.ending import ending
 
 TURN = DVC / "tmp" / "repro.lock"  # whose turn it is, of those that wait
 BUSY = DVC / "tmp" / "rwlock"  # where DVC notes which process uses which file
 PERIOD = 0.2  # seconds
+WHOLE = {"-f", "--force", "-v", "--verbose"}  # options with which `dvc repro` brings all up to date, and says so
 
 
 def main() -> None:
@@ -38,6 +40,8 @@ def main() -> None:
                 with FileLock(LOCK):  # held by a stage that is still at work, though its DVC was killed
                     pass
                 status = subprocess.run(["dvc", "--wait-for-lock", "repro", *sys.argv[1:]], check=False).returncode  # noqa: S607
+                if status == 0 and WHOLE.issuperset(sys.argv[1:]):
+                    print(ending(), end="")
                 if status == 0 or not others():  # an error of its own
                     sys.exit(status)
 

@@ -13,7 +13,7 @@ from ecg.evaluation.evaluation import Evaluation
 from ecg.evaluation.provenance import Provenance
 from ecg.exceptions import InputError
 from ecg.files import write_bytes, write_csv, write_json
-from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run, times_file
+from stages import METRICS, MODELS, PLOTS, PROCESSED, raw, run, say_how_to_go_back, times_file
 
 ALPHAS = np.arange(1, 61) / 200  # at which promised and observed false-alarm rates are compared
 WORST = 10  # how many misses and how many false alarms are drawn
@@ -31,10 +31,12 @@ def main() -> None:
     errors = TrainingErrors.load(MODELS / "errors.csv")
     development = detector.model.scores(beats.load(PROCESSED / "development.npz").samples)
     evaluation, dataset = Evaluation.of(detector, test, normal_class), detector.dataset
-    metrics = summary.summarize(evaluation, times.hours_of_test(times_file(name)))
-    metrics |= summary.development_auc(errors, development)
+    hours, development_auc = times.hours_of_test(times_file(name)), summary.development_auc(errors, development)
+    metrics = summary.summarize(evaluation, hours, development_auc)
     write_json(METRICS / "evaluate.json", metrics)
-    intervals = summary.intervals(evaluation, settings.evaluate.resamples)
+    details = summary.details(evaluation, hours)
+    write_json(METRICS / "details.json", details)
+    intervals = summary.intervals(evaluation, settings.evaluate.resamples, development_auc)
     write_json(METRICS / "intervals.json", intervals)
     write_csv(METRICS / "methods.csv", curves.methods(evaluation, errors, settings.calibrate, development))
     write_csv(PLOTS / "reliability.csv", curves.promised_rates(evaluation, errors, settings.calibrate, ALPHAS))
@@ -54,9 +56,10 @@ def main() -> None:
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     write_bytes(PLOTS / "vega.js", vega.encode())
     counts = {"fit": fit.counts(dataset.class_name), "test": test.counts(dataset.class_name)}
-    made = Provenance.of(MODELS, settings, raw(name), counts, metrics, intervals)
+    made = Provenance.of(MODELS, settings, raw(name), counts, metrics | details, intervals)
     made.save(MODELS)
     write_bytes(METRICS / "card.md", card(made).encode())
+    say_how_to_go_back()
 
 
 if __name__ == "__main__":

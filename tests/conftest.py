@@ -50,6 +50,15 @@ LONG = (
 )
 
 
+# What `make test-fast` leaves out: the files above, those below, tests that are marked, and all that need a clone.
+SLOW = (
+    *("browse", "charts", "choice", "connections", "context", "cutting", "figures", "first_try", "fitting", "fuzz"),
+    *("graph", "hearts_pipeline", "limits", "memory", "model", "page", "promises", "quality", "r_peaks", "recording"),
+    *("recordings", "report_browser", "scan", "service", "sources", "stopping", "thresholds", "two_runs", "upload"),
+)
+CLONE = "project"  # the fixture
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a third of the time, tests wait, for workers of DVC's queue or for a browser."""
     return (os.cpu_count() or 1) + 1
@@ -57,6 +66,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = [f"test_{name}" for name in LONG]
+    slow = {f"test_{name}" for name in (*LONG, *SLOW)}
+    for item in items:
+        if item.path.stem in slow or CLONE in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
 
 

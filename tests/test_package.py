@@ -123,6 +123,7 @@ def run_without(packages: set[str], folder: Path, command: str) -> subprocess.Co
         ("tables", "pyarrow", "score beats.npy", "writing tables"),
     ],
 )
+@pytest.mark.slow
 def test_a_command_that_lacks_an_extra_names_it(
     folder: Path, extra: str, package: str, command: str, purpose: str
 ) -> None:

@@ -1,4 +1,5 @@
 import copy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from ecg import models, params
 from ecg.exceptions import InputError
@@ -251,3 +253,29 @@ def test_a_wrong_way_of_cutting_is_refused(record: dict[str, Any], name: str, va
     record["fetch"]["recording"]["beats"][name] = value
     with pytest.raises(InputError, match=rf"fetch\.recording\.beats\.{name}"):
         parsed(record, "archive")
+
+
+def test_dvc_changes_the_value_that_it_is_told_to_and_no_other_line(tmp_path: Path) -> None:
+    """By `dvc exp run -S`: a number, a word, a list, one deep inside, and one that is empty."""
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    values = [
+        "train.seed=0",
+        "calibrate.method=conformal",
+        "models.conv1d.channels=[8,16]",
+        "fetch.recording.path=null",
+    ]
+    apply_overrides(path, [*values, "recording.overrides.models.dense.latent=16"])
+    before = path.read_text().splitlines()
+    assert before == (ROOT / "params.yaml").read_text().splitlines()
+    for value, old, new in (
+        ("train.seed=1", "  seed: 0", "  seed: 1"),
+        ("calibrate.method=pot", "  method: conformal # ", "  method: pot       # "),
+        ("models.conv1d.channels=[8,4]", "    - 16", "    - 4"),
+        ("fetch.recording.path=mine.edf", "    path: # ", "    path: mine.edf # "),
+    ):
+        apply_overrides(path, [value])
+        after = path.read_text().splitlines()
+        ((line, changed),) = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+        assert line.startswith(old)
+        assert changed == line.replace(old, new)
+        before = after

@@ -616,7 +616,7 @@ def params() -> list[Case]:
     """Files of parameters."""
     return [
         Case("aliases for 10**12 values, for a number", parameters(_params("seed: 0", f"seed: {laughing()}"))),
-        Case("aliases for 10**12 values, for sizes", parameters(_params("hidden: [64]", f"hidden: {laughing()}"))),
+        Case("aliases for 10**12 values, for sizes", parameters(_params("\n    - 64", f"\n    - {laughing()}"))),
         Case("aliases for 10**12 values, for a section", parameters(f"fetch: {laughing()}")),
         Case("lists that are 100,000 deep", parameters("fetch: " + "[" * 100_000 + "]" * 100_000)),
         Case("mappings that are 10,000 deep", parameters("fetch: " + "{a: " * 10_000 + "1" + "}" * 10_000)),

@@ -36,7 +36,7 @@ class Provenance(Strict):
     model: dict[str, str]  # the SHA-256 of the ONNX file and of its calibration, by file name
     packages: dict[str, str]  # the versions of the packages in `PACKAGES`
     beats: dict[str, dict[str, int]]  # how many beats of each class the parts `fit` and `test` have
-    metrics: dict[str, int | float]  # as in metrics/evaluate.json
+    metrics: dict[str, int | float]  # as in metrics/evaluate.json and metrics/details.json
     intervals: dict[str, dict[str, float]]  # the 95% intervals, as in metrics/intervals.json
 
     @classmethod

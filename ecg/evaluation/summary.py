@@ -1,4 +1,4 @@
-"""The content of metrics/evaluate.json and metrics/intervals.json."""
+"""The content of metrics/evaluate.json, metrics/details.json and metrics/intervals.json."""
 
 from dataclasses import asdict
 
@@ -13,35 +13,68 @@ from ecg.evaluation import metrics
 from ecg.evaluation.evaluation import Evaluation
 from ecg.exceptions import InputError
 
-
-def summarize(evaluation: Evaluation, hours: float | None = None) -> dict[str, float]:
-    """The metrics where classes are known, and the alarms of a recording that lasts `hours`, None if unknown."""
-    threshold = {"threshold": evaluation.detector.calibration.threshold}
-    return threshold | (_metrics(evaluation) if evaluation.comparable else {}) | _alarms(evaluation, hours)
+AucWithInterval = tuple[float, float, float]  # and the ends of its 95% interval
 
 
-def development_auc(errors: TrainingErrors, anomalous: np.ndarray) -> dict[str, float]:
-    """The AUC to choose parameters by: of held-out normal against anomalous training beats; empty without both.
+def summarize(
+    evaluation: Evaluation, hours: float | None = None, development: AucWithInterval | None = None
+) -> dict[str, float]:
+    """The main figures: the metrics where classes are known, elsewhere the number and rate of alarms.
+
+    Parameters
+    ----------
+    hours : of a recording, for the number of alarms in an hour
+    development : the AUC to choose parameters by (`development_auc`)
+    """
+    alarms = evaluation.verdicts.anomalous
+    summary = {"threshold": evaluation.detector.calibration.threshold}
+    summary |= _metrics(evaluation) if evaluation.comparable else _alarms(alarms)
+    summary |= _per_hour(alarms, hours)
+    return summary if development is None else summary | {"development_auc": development[0]}
+
+
+def details(evaluation: Evaluation, hours: float | None = None) -> dict[str, float]:
+    """Where classes are known, recall per class, screening and deletion test; of a recording, an adaptive threshold."""
+    known: dict[str, float] = {}
+    if evaluation.comparable:
+        known = {name: float(alarms.mean()) for name, alarms in _alarms_by_class(evaluation).items()}
+        known |= _screening(evaluation) | _deletion(evaluation)
+    return known if hours is None else known | _adaptive(evaluation, hours)
+
+
+def development_auc(errors: TrainingErrors, anomalous: np.ndarray) -> AucWithInterval | None:
+    """The AUC to choose parameters by: of held-out normal against anomalous training beats.
 
     Parameters
     ----------
     errors : of the normal training beats
     anomalous : float ndarray of shape (n,), the scores of the anomalous training beats
+
+    Returns
+    -------
+    None without held-out errors, or without anomalous training beats
     """
     if errors.held_out is None or not len(anomalous):
-        return {}
-    auc, low, high = metrics.auc_with_interval(errors.held_out, anomalous)
-    return {"development_auc": auc, "development_auc_ci95_low": low, "development_auc_ci95_high": high}
+        return None
+    return metrics.auc_with_interval(errors.held_out, anomalous)
 
 
-def intervals(evaluation: Evaluation, resamples: int) -> dict[str, dict[str, float]]:
-    """The 95% confidence intervals of the metrics, by their names in the summary.
+def intervals(
+    evaluation: Evaluation, resamples: int, development: AucWithInterval | None = None
+) -> dict[str, dict[str, float]]:
+    """The 95% confidence intervals of the metrics, by their names in the summary and the details.
 
     AUC: DeLong. Rates: Wilson. Average precision and F1: percentiles of a stratified bootstrap with a fixed seed, or 0
-    to 1 with fewer than two beats of a kind. Empty without both normal and anomalous beats.
+    to 1 with fewer than two beats of a kind. Without both normal and anomalous beats, of `development` alone.
     """
-    if not evaluation.comparable:
-        return {}
+    ends = {} if development is None else {"development_auc": development[1:]}
+    if evaluation.comparable:
+        ends |= _ends(evaluation, resamples)
+    return {name: {"ci95_low": low, "ci95_high": high} for name, (low, high) in ends.items()}
+
+
+def _ends(evaluation: Evaluation, resamples: int) -> dict[str, tuple[float, float]]:
+    """The ends of the intervals, where classes are known."""
     alarms = evaluation.verdicts.anomalous
     anomalous, score = evaluation.truth_and_score
     ends = {
@@ -56,16 +89,13 @@ def intervals(evaluation: Evaluation, resamples: int) -> dict[str, dict[str, flo
         ends |= {"average_precision": metrics.percentile_interval(precisions), "f1": metrics.percentile_interval(f1s)}
     for name, alarms_of_class in _alarms_by_class(evaluation).items():
         ends[name] = metrics.wilson_interval(int(alarms_of_class.sum()), len(alarms_of_class))
-    return {name: {"ci95_low": low, "ci95_high": high} for name, (low, high) in ends.items()}
+    return ends
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, float]:
     matrix = evaluation.confusion_matrix(evaluation.verdicts.anomalous)
-    auc, low, high = metrics.auc_with_interval(*evaluation.scores)
     return {
-        "auc": auc,
-        "auc_ci95_low": low,
-        "auc_ci95_high": high,
+        "auc": metrics.auc_with_interval(*evaluation.scores)[0],
         "average_precision": float(average_precision_score(*evaluation.truth_and_score)),
         "f1": matrix.f1,
         "precision": matrix.precision,
@@ -73,9 +103,6 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
         "false_positive_rate": matrix.false_positive_rate,
         "accuracy": matrix.accuracy,
         **asdict(matrix),
-        **{name: float(alarms.mean()) for name, alarms in _alarms_by_class(evaluation).items()},
-        **_screening(evaluation),
-        **_deletion(evaluation),
     }
 
 
@@ -104,27 +131,24 @@ def _deletion(evaluation: Evaluation) -> dict[str, float]:
     return {"score_left_without_named_steps": named, "score_left_without_random_steps": random}
 
 
-def _alarms(evaluation: Evaluation, hours: float | None) -> dict[str, float]:
-    """The number and rate of alarms among all beats; empty where the metrics say it and the duration is unknown."""
-    if evaluation.comparable and hours is None:
-        return {}
-    adaptive = None if hours is None else _adaptive(evaluation)
-    summary: dict[str, float] = {"beats": len(evaluation.beats)}
-    for prefix, alarms in (("", evaluation.verdicts.anomalous), ("adaptive_", adaptive)):
-        if alarms is None:
-            continue
-        summary |= {f"{prefix}alarms": int(alarms.sum()), f"{prefix}alarm_rate": float(alarms.mean())}
-        if hours:
-            summary[f"{prefix}alarms_per_hour"] = float(alarms.sum() / hours)
-        if prefix and evaluation.comparable:
-            summary[f"{prefix}false_positive_rate"] = float(alarms[evaluation.normal].mean())
-            summary[f"{prefix}recall"] = float(alarms[evaluation.anomalous].mean())
-    return summary
+def _alarms(alarms: np.ndarray) -> dict[str, float]:
+    """The number and rate of alarms, bool of shape (n_beats,), among all beats."""
+    return {"beats": len(alarms), "alarms": int(alarms.sum()), "alarm_rate": float(alarms.mean())}
 
 
-def _adaptive(evaluation: Evaluation) -> np.ndarray | None:
-    """The alarms of an adaptive threshold on the beats in their order; None if the calibration has no alpha."""
+def _per_hour(alarms: np.ndarray, hours: float | None) -> dict[str, float]:
+    """The alarms in an hour; empty if the duration is unknown or 0."""
+    return {"alarms_per_hour": float(alarms.sum() / hours)} if hours else {}
+
+
+def _adaptive(evaluation: Evaluation, hours: float) -> dict[str, float]:
+    """The alarms of an adaptive threshold on the beats in their order; empty if the calibration has no alpha."""
     try:
-        return Stream.start(evaluation.detector).update(evaluation.verdicts.score)[0]
+        alarms = Stream.start(evaluation.detector).update(evaluation.verdicts.score)[0]
     except InputError:
-        return None
+        return {}
+    found = _alarms(alarms) | _per_hour(alarms, hours)
+    if evaluation.comparable:
+        found["false_positive_rate"] = float(alarms[evaluation.normal].mean())
+        found["recall"] = float(alarms[evaluation.anomalous].mean())
+    return {f"adaptive_{name}": value for name, value in found.items() if name != "beats"}

@@ -57,6 +57,7 @@ def rows(csv: bytes) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("table", ["beats.csv", "beats.npy"])
+@pytest.mark.slow
 def test_the_output_has_the_scores_of_the_detector(ecg: Ecg, detector: Detector, beats: np.ndarray, table: str) -> None:
     done, verdicts = ecg("score", table), detector.score(beats)
     assert done.returncode == 0, done.stderr
@@ -70,6 +71,7 @@ def test_the_output_has_the_scores_of_the_detector(ecg: Ecg, detector: Detector,
 
 
 @pytest.mark.usefixtures("beats")
+@pytest.mark.slow
 def test_all_output_formats_have_equal_content(ecg: Ecg, tmp_path: Path) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         assert ecg("score", "beats.npy", "--output", f"out.{suffix}", "--quiet").stderr == b""
@@ -100,6 +102,7 @@ def test_labels_are_copied_to_the_output(ecg: Ecg, raw: Path, test: Beats) -> No
 
 
 @pytest.mark.usefixtures("beats")
+@pytest.mark.slow
 def test_beats_are_read_from_standard_input(ecg: Ecg, tmp_path: Path) -> None:
     expected = ecg("score", "beats.npy").stdout
     assert ecg("score", "--from", "npy", stdin=(tmp_path / "beats.npy").read_bytes()).stdout == expected
@@ -107,6 +110,7 @@ def test_beats_are_read_from_standard_input(ecg: Ecg, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("beats")
+@pytest.mark.slow
 def test_another_alpha_changes_the_verdicts_only(ecg: Ecg) -> None:
     as_calibrated, strict = (rows(ecg("score", "beats.npy", *more).stdout) for more in ([], ["--alpha", "0.01"]))
     pd.testing.assert_series_equal(strict["p_value"], as_calibrated["p_value"])
@@ -137,6 +141,7 @@ def test_a_table_without_beats_has_no_verdicts(ecg: Ecg, tmp_path: Path) -> None
         (["explain", "beats.csv", "--normal", "nowhere.csv"], "nowhere.csv cannot be read"),
     ],
 )
+@pytest.mark.slow
 def test_an_input_error_is_one_message_with_status_1_and_leaves_no_output(
     ecg: Ecg, beats: np.ndarray, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
@@ -198,6 +203,7 @@ def test_help_states_the_intended_use_the_defaults_and_the_exit_statuses(ecg: Ec
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR", "PY_COLORS"])
+@pytest.mark.slow
 def test_help_is_plain_text(ecg: Ecg, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "1")
     for output in (ecg("score", "--help").stdout, ecg("score", "--alpha", "much").stderr):
@@ -288,6 +294,7 @@ def test_a_bug_shows_a_plain_traceback(shipped: Path) -> None:
 
 @pytest.mark.usefixtures("beats")
 @pytest.mark.parametrize(("signal_sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing_that_looks_complete(
     shipped: Path, tmp_path: Path, signal_sent: int, status: int
 ) -> None:
@@ -332,6 +339,7 @@ def test_it_ends_silently_when_the_reader_closes_the_pipe(shipped: Path, raw: Pa
 
 
 @pytest.mark.parametrize("command", ["serve", "dashboard"])
+@pytest.mark.slow
 def test_a_client_that_closes_its_connection_does_not_end_a_server(shipped: Path, command: str) -> None:
     """Writing to a closed connection raises SIGPIPE, which ends a process that does not ignore it."""
     port = free_port()
@@ -366,6 +374,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.usefixtures("beats")
+@pytest.mark.slow
 def test_a_device_is_written_to_and_not_replaced(ecg: Ecg) -> None:
     assert ecg("score", "beats.npy", "--output", os.devnull, "--to", "csv").returncode == 0
     assert not Path(os.devnull).is_file()

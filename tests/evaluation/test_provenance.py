@@ -120,7 +120,7 @@ def test_info_tells_commit_parameters_data_packages_and_metrics(clone: Path, run
     first = run(clone, "git", "log", "--format=%H", "--", "dvc.lock").split()
     assert record["commit"] in first
     assert "models/provenance.json" in run(clone, "git", "show", f"{record['commit']}:dvc.lock")
-    assert record["metrics"] == metrics_in(clone, "evaluate")
+    assert record["metrics"] == metrics_in(clone, "evaluate") | metrics_in(clone, "details")
     assert record["data"]["ECG5000_TRAIN.tsv"].startswith("df86ac15")
     assert record["beats"]["test"]["R-on-T PVC"] == 1590
     assert "not a medical device" in record["intended_use"]

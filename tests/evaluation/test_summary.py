@@ -6,20 +6,21 @@ from ecg.data.datasets import Dataset, dataset_named
 from ecg.detector.detector import Detector
 from ecg.detector.explanation import deletion_test
 from ecg.evaluation.evaluation import Evaluation
-from ecg.evaluation.summary import intervals, summarize
+from ecg.evaluation.summary import details, intervals, summarize
 from tests.evaluation.conftest import judged
 
 CONTRACT = {
-    "auc", "auc_ci95_low", "auc_ci95_high", "average_precision", "f1", "precision", "recall", "false_positive_rate",
+    "auc", "average_precision", "f1", "precision", "recall", "false_positive_rate",
     "accuracy", "threshold", "true_negatives", "false_positives", "false_negatives", "true_positives",
-    "recall_r_on_t_pvc", "recall_pvc", "recall_sp_or_eb", "recall_unclassified",
 }  # fmt: skip
+RECALLS = {"recall_r_on_t_pvc", "recall_pvc", "recall_sp_or_eb", "recall_unclassified"}
 LEFT = {"score_left_without_named_steps", "score_left_without_random_steps"}
 
 
 def test_summary_keeps_the_contract(of_test: Evaluation) -> None:
     summary = summarize(of_test)
-    assert set(summary) == CONTRACT | LEFT
+    assert set(summary) == CONTRACT
+    assert summarize(of_test, development=(0.9, 0.8, 1.0)) == summary | {"development_auc": 0.9}
     counts = [summary[f"{kind}s"] for kind in ("true_negative", "false_positive", "false_negative", "true_positive")]
     assert sum(counts) == 4500
     assert summary["true_negatives"] + summary["false_positives"] == 2627
@@ -29,17 +30,18 @@ def test_summary_keeps_the_contract(of_test: Evaluation) -> None:
 def test_of_beats_of_one_known_kind_only_alarms_are_counted(classes: list[int]) -> None:
     of_one_kind = judged(np.array(classes), np.array([0.1, 0.2, 0.9]), 0.5, Dataset(unlabelled=0))
     assert summarize(of_one_kind) == {"threshold": 0.5, "beats": 3, "alarms": 1, "alarm_rate": pytest.approx(1 / 3)}
-    assert intervals(of_one_kind, 100) == {}
+    assert details(of_one_kind) == intervals(of_one_kind, 100) == {}
 
 
 def test_every_rate_and_area_has_an_interval_around_it(of_test: Evaluation) -> None:
-    summary, found = summarize(of_test), intervals(of_test, 200)
+    summary, found = summarize(of_test) | details(of_test), intervals(of_test, 200)
     counted = {"threshold", *(name for name in CONTRACT if name.endswith(("positives", "negatives")))}
-    assert set(found) == {name for name in CONTRACT if "ci95" not in name} - counted
+    assert set(found) == CONTRACT - counted | RECALLS
     for name, ends in found.items():
         assert ends["ci95_low"] <= summary[name] <= ends["ci95_high"]
         assert ends["ci95_high"] - ends["ci95_low"] < (0.5 if "recall_" in name else 0.05)
-    assert found["auc"] == {"ci95_low": summary["auc_ci95_low"], "ci95_high": summary["auc_ci95_high"]}
+    more = intervals(of_test, 200, development=(0.9, 0.8, 1.0))
+    assert more == found | {"development_auc": {"ci95_low": 0.8, "ci95_high": 1.0}}
 
 
 def test_with_one_anomalous_beat_a_bootstrap_says_nothing() -> None:
@@ -50,8 +52,8 @@ def test_with_one_anomalous_beat_a_bootstrap_says_nothing() -> None:
 def test_an_evaluation_of_a_detector_adds_screening_and_the_check_of_its_explanations(
     detector: Detector, test: Beats
 ) -> None:
-    summary = summarize(Evaluation.of(detector, test, 1))
-    assert set(summary) == CONTRACT | LEFT | {"screened_false_discoveries", "screened_recall"}
+    summary = details(Evaluation.of(detector, test, 1))
+    assert set(summary) == RECALLS | LEFT | {"screened_false_discoveries", "screened_recall"}
     called = detector.screen(test.samples).anomalous
     assert summary["screened_recall"] == called[test.classes != 1].mean()
     false_alarms = called & (test.classes == 1)
@@ -65,24 +67,22 @@ def test_an_evaluation_of_a_detector_adds_screening_and_the_check_of_its_explana
 
 def test_of_beats_in_their_order_a_threshold_that_follows_them_is_measured_too(detector: Detector, test: Beats) -> None:
     of_detector = Evaluation.of(detector, test, 1)
-    summary = summarize(of_detector, hours=1.25)
-    assert summary["beats"] == 4500
-    assert summary["alarms"] == of_detector.verdicts.anomalous.sum()
-    for prefix in ("", "adaptive_"):
-        assert summary[f"{prefix}alarms_per_hour"] == summary[f"{prefix}alarms"] / 1.25
-        assert summary[f"{prefix}alarm_rate"] == summary[f"{prefix}alarms"] / 4500
-    found = summary["adaptive_recall"] * 1873 + summary["adaptive_false_positive_rate"] * 2627
-    assert found == pytest.approx(summary["adaptive_alarms"])
-    assert summary["adaptive_alarms"] != summary["alarms"]
+    alarms, found = of_detector.verdicts.anomalous.sum(), details(of_detector, hours=1.25)
+    assert summarize(of_detector, hours=1.25)["alarms_per_hour"] == alarms / 1.25
+    assert found["adaptive_alarms_per_hour"] == found["adaptive_alarms"] / 1.25
+    assert found["adaptive_alarm_rate"] == found["adaptive_alarms"] / 4500
+    expected = found["adaptive_recall"] * 1873 + found["adaptive_false_positive_rate"] * 2627
+    assert expected == pytest.approx(found["adaptive_alarms"])
+    assert found["adaptive_alarms"] != alarms
 
 
 def test_recall_of_the_classes_adds_up_to_the_recall(of_test: Evaluation) -> None:
     sizes = {"r_on_t_pvc": 1590, "pvc": 86, "sp_or_eb": 175, "unclassified": 22}
-    summary = summarize(of_test)
-    caught = sum(summary[f"recall_{name}"] * size for name, size in sizes.items())
-    assert caught == pytest.approx(summary["true_positives"])
+    found = details(of_test)
+    caught = sum(found[f"recall_{name}"] * size for name, size in sizes.items())
+    assert caught == pytest.approx(summarize(of_test)["true_positives"])
 
 
 def test_classes_of_a_stranger_are_named_by_their_number() -> None:
-    summary = summarize(judged(np.array([1, 1, -1, 7]), np.array([0.1, 0.2, 0.3, 0.9]), 0.5, dataset_named("Mine")))
+    summary = details(judged(np.array([1, 1, -1, 7]), np.array([0.1, 0.2, 0.3, 0.9]), 0.5, dataset_named("Mine")))
     assert (summary["recall_class_minus_1"], summary["recall_class_7"]) == (0, 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ecg import params
 from tests.conftest import STAGES, Run, metrics_in, ran, set_param
 
 MODELS = ["dense", "vae"]
@@ -61,7 +62,7 @@ def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_works
     table = [row for row in shown(queue, run, "--precision", "9") if row["typ"].startswith("branch")]
     assert sorted((row["train.model"], row["train.seed"]) for row in table) == [(m, s) for m in MODELS for s in "01"]
     assert {row["train.epochs"] for row in table} == {"1"}
-    assert len({row["held_out_error"] for row in table}) == 4
+    assert len({row["auc"] for row in table}) == 4
     for row in table:
         committed = run(queue, "git", "show", f"{row['rev']}:metrics/evaluate.json")
         assert float(row["auc"]) == json.loads(committed)["auc"]
@@ -76,6 +77,10 @@ def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_works
     assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", short[2])
     assert ["as committed", "1"] in [row[:2] for row in cells]
 
+    lines = run(queue, "python", "-m", "benchmarks.experiments").splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum("train.epochs=1" in line for line in lines) == 4
+
 
 def test_one_number_is_one_parameter_and_one_column(queue: Path, run: Run) -> None:
     run(queue, "dvc", "exp", "run", "--queue", "--name", "four", "-S", "models.dense.latent=4")
@@ -87,29 +92,36 @@ def test_one_number_is_one_parameter_and_one_column(queue: Path, run: Run) -> No
     assert changed == {"models.dense.latent": {"old": 2, "new": 4, "diff": 2}}
 
 
-def test_the_table_has_the_figures_that_matter_and_the_parameters_that_differ(queue: Path, run: Run) -> None:
-    run(queue, "dvc", "exp", "run", "-S", "calibrate.alpha=0.1", "--name", "wide")
-    recipe = run(queue, "make", "--dry-run", "experiments").splitlines()
-    (command,) = [line for line in recipe if line.startswith("dvc exp show ")]
-    output = run(queue, *shlex.split(command), "--md")
-    header = [cell.strip() for cell in output.splitlines()[0].strip("|").split("|")]
-    assert header == ["Experiment", "f1", "false_positive_rate", "calibrate.alpha"]
+def test_an_experiment_in_the_repositorys_own_folder_is_undone_as_it_says(clone: Path, run: Run) -> None:
+    wrong = ["-S", "train.epochs=-5"]
+    assert "undo" not in run(clone, "dvc", "exp", "run", "--temp", *wrong, fails=True)  # there is nothing to undo
+    log = run(clone, "dvc", "exp", "run", *wrong, fails=True)
+    assert "error: params.yaml: train.epochs is -5" in log
+    (undo,) = re.findall("^params.yaml still differs from the last commit; to undo it: (.+)$", log, re.MULTILINE)
+    printed = run(clone, *shlex.split(undo))
+    assert "-  epochs: 100\n+  epochs: -5\n" in printed
+    assert run(clone, "git", "status", "--porcelain") == ""
+
+    log = run(clone, "dvc", "exp", "run", "-S", "calibrate.alpha=0.1")
+    (undo,) = re.findall("^Back to the last commit: (.+)$", log, re.MULTILINE)
+    printed = run(clone, *shlex.split(undo))
+    assert run(clone, "git", "status", "--porcelain") == ""
+    assert "up to date" in run(clone, "dvc", "status", *STAGES)
+    (again,) = re.findall("^To have back what was undone last: (.+) && make repro$", printed, re.MULTILINE)
+    run(clone, *shlex.split(again))
+    assert params.load(clone / "params.yaml").calibrate.alpha == 0.1
 
 
 def test_an_experiment_is_followed_while_it_runs(clone: Path, run: Run, environment: dict[str, str]) -> None:
-    run(clone, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "train.model=lstm", "-S", "train.epochs=1000")
+    run(clone, "dvc", "exp", "run", "--queue", "--name", "slow", "-S", "train.model=lstm", "-S", "train.epochs=100")
     start_workers(clone, environment, 1)
-    end, steps = time.monotonic() + 120, set()
-    while not any(0 < step < 1000 for step in steps):
-        assert time.monotonic() < end
-        show = subprocess.run(
-            ["dvc", "exp", "show", "--json"], cwd=clone, env=environment, stdout=subprocess.PIPE, check=False
-        )
-        record = json.loads(show.stdout or "[]")  # it fails as long as the experiment's folder is half made
-        for experiment in (experiment for base in record for experiment in base.get("experiments") or []):
-            if experiment["name"] == "slow":
-                metrics = (experiment["revs"][0]["data"] or {}).get("metrics") or {}
-                steps.add(metrics.get("metrics/train/metrics.json", {}).get("data", {}).get("step", 0))
+    end, logs = time.monotonic() + 120, ["dvc", "queue", "logs", "slow"]
+    while True:  # it fails until the experiment has begun
+        output = subprocess.run(logs, cwd=clone, env=environment, capture_output=True, text=True, check=False).stdout
+        if re.search(r"^epoch 10 of 100: error 0\.\d+ fitted, 0\.\d+ held out$", output, re.MULTILINE):
+            break
+        assert time.monotonic() < end, output
+        time.sleep(1)
     run(clone, "dvc", "queue", "stop", "--kill")
     wait_for(clone, run, "Running", 60)
 
@@ -118,13 +130,14 @@ def test_an_experiment_is_compared_applied_branched_and_saved(queue: Path, run: 
     before = metrics_in(queue, "evaluate")
     output = run(queue, "dvc", "exp", "run", "--temp", "--name", "wide", "-S", "calibrate.alpha=0.1")
     assert "train" not in ran(output)
+    assert "Back to the last commit" not in output
     assert run(queue, "git", "status", "--porcelain") == ""
     assert metrics_in(queue, "evaluate") == before
 
     difference = json.loads(run(queue, "dvc", "exp", "diff", "HEAD", "wide", "--json"))
     assert difference["params"]["params.yaml"]["calibrate.alpha"] == {"old": 0.05, "new": 0.1, "diff": 0.05}
     assert difference["metrics"]["metrics/evaluate.json"]["false_positive_rate"]["diff"] > 0
-    assert "metrics/train/metrics.json" not in difference["metrics"]
+    assert list(difference["metrics"]) == ["metrics/evaluate.json"]
 
     run(queue, "dvc", "exp", "branch", "wide", "wide-one")
     run(queue, "dvc", "exp", "apply", "wide")
