@@ -13,8 +13,8 @@ PACKAGES = 3
 CUDA = 6
 ANYWAY = "ECG_INSTALL_ANYWAY"
 CPU_BUILD = (
-    "PyTorch's CPU build is enough for this project: set PIP_EXTRA_INDEX_URL to PyTorch's CPU index (pytorch.org, "
-    "'Get Started', Compute Platform: CPU), then run make again"
+    "PyTorch's CPU build is enough for this project: set PIP_EXTRA_INDEX_URL to PyTorch's index of CPU builds, whose "
+    "address stands on PyTorch's installation page under Compute Platform: CPU, then run make again"
 )
 
 
