@@ -1,10 +1,10 @@
-# make help tells what there is. Each recipe is also a plain command, which README.md shows.
+# make help tells what there is. Each recipe is also a plain command.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments restore verify serve dashboard test test-fast lint audit benchmark constraints release clean
+.PHONY: help install install-dev repro experiments restore docs readme links verify serve dashboard test test-fast lint audit benchmark constraints release clean
 
 help: ## 1 s | this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\) | \(.*\)/\1|\2|\3/p' $(MAKEFILE_LIST) | \
@@ -31,6 +31,17 @@ restore: ## 3 s | undo an experiment: params.yaml and all outputs as in the last
 	git restore --staged --worktree -- $(COMMITTED)
 	dvc checkout --force --quiet
 	@test ! -s $(UNDONE) || echo 'To have back what was undone last: git apply $(UNDONE) && make repro'
+
+docs: install-dev ## 1 min | build the site, with search, into docs/_build/html; its notebooks run
+	python -m stages --quiet
+	sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo 'The site: docs/_build/html/index.html'
+
+readme: install-dev ## 10 s | fill the tables and figures of README.md and of the site
+	python -m docs.fill
+
+links: install-dev ## 1 min | check the links of the site to elsewhere, which needs a network
+	sphinx-build --define nb_execution_mode=off --quiet --builder linkcheck docs docs/_build/links
 
 verify: install ## 15 s | rebuild the last commit in a temporary clone, and compare every hash with dvc.lock
 	python -m benchmarks.verify $(VERIFY)
@@ -80,7 +91,7 @@ release: install-dev ## 1 min | into dist: the wheel, and what the service needs
 	rm -rf dist/service
 
 clean: ## 1 s | remove what tests and tools leave behind, but not .venv nor DVC's cache
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache dvc_plots screenshots
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build dvc_plots screenshots
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

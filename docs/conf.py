@@ -1,7 +1,10 @@
 """The site's settings for Sphinx: `make docs`."""
 
+import logging
 import tomllib
 from pathlib import Path
+
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +25,9 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # it would name each notebook that it runs
+# Nor need a notebook warn that others on this machine could read what it prints: it is going to be a page.
+NotebookClient.extra_arguments.default_args = (["--log-level=ERROR"],)
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -35,6 +41,7 @@ html_theme = "furo"
 html_title = "ECG anomaly detection"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_search_summary = False  # they are fetched from the pages, which a browser refuses where no server is
 html_show_sourcelink = False
 html_show_sphinx = False
 html_last_updated_fmt = None
