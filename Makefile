@@ -57,7 +57,7 @@ test: install-dev ## 8 min | install, then run the tests
 	python -m pytest
 
 test-fast: install-dev ## 1 min | the tests that need no clone, no browser and no long training
-	python -m pytest -m 'not slow'
+	python -m pytest -m 'not slow' --maxprocesses 2 # more would spend longer on imports
 
 lint: install-dev ## 1 min | format check, linter, arrows between rooms, type checker, Dockerfile
 	ruff format --check .

@@ -53,8 +53,31 @@ LONG = (
 # What `make test-fast` leaves out: the files above, those below, tests that are marked, and all that need a clone.
 SLOW = (
     *("browse", "charts", "choice", "connections", "context", "cutting", "figures", "first_try", "fitting", "fuzz"),
-    *("graph", "hearts_pipeline", "limits", "memory", "model", "page", "promises", "quality", "r_peaks", "recording"),
-    *("recordings", "report_browser", "scan", "service", "sources", "stopping", "thresholds", "two_runs", "upload"),
+    *(
+        "graph",
+        "hearts_pipeline",
+        "learning",
+        "limits",
+        "memory",
+        "model",
+        "normal_hearts",
+        "page",
+        "promises",
+        "quality",
+    ),
+    *(
+        "r_peaks",
+        "recording",
+        "recordings",
+        "report_browser",
+        "scan",
+        "service",
+        "sources",
+        "stopping",
+        "thresholds",
+        "two_runs",
+    ),
+    *("upload",),
 )
 CLONE = "project"  # the fixture
 

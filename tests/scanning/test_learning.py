@@ -197,7 +197,6 @@ def test_the_pipeline_cuts_the_beats_of_a_scan(record: str, recording: Recording
     assert len(common) > 0.99 * max(len(cut), len(scanned))
 
 
-@pytest.mark.slow
 def test_the_command_learns_and_scans_with_what_it_learnt(toy: np.ndarray, tmp_path: Path) -> None:
     annotate(tmp_path, "mine", toy)
     done = ecg_command(

@@ -321,7 +321,6 @@ def ecg(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     return scan_command(folder, arguments, text=True)
 
 
-@pytest.mark.slow
 def test_the_command_needs_no_model_of_ones_own(toy: np.ndarray, scanned: Scan, tmp_path: Path) -> None:
     np.save(tmp_path / "toy.npy", toy)
     done = ecg(tmp_path, "toy.npy", "--rate", RATE, "--alpha", ALPHA, "--report", "report")
