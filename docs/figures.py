@@ -27,7 +27,6 @@ SOURCES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
     "details": partial(_json, "metrics/details.json"),
     "evaluate": partial(_json, "metrics/evaluate.json"),
     "intervals": partial(_json, "metrics/intervals.json"),
-    "newcomer": partial(_json, "docs/measured/newcomer.json"),
     "reporting": partial(_json, "hearts/reporting.json"),
 }
 

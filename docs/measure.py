@@ -26,7 +26,6 @@ COMMANDS = {
     "memory": "python -m benchmarks.memory",
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
-    "newcomer": "python -m benchmarks.newcomer --json docs/measured/newcomer.json",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
     "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",

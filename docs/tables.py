@@ -151,6 +151,22 @@ def drift() -> str:
     return markdown([*header, "from 500 beats after it", "recall before the drift", "from 500 beats after it"], rows)
 
 
+def newcomer() -> str:
+    """The first minutes in a fresh clone and an empty home: docs/measured/newcomer.json."""
+    doors = json.loads((ROOT / "docs" / "measured" / "newcomer.json").read_text(encoding="utf-8"))["doors"]
+    titles = {
+        "reproduce": "clone to figures (`make repro`)",
+        "dashboard": "from there to the dashboard (`make dashboard`)",
+        "report": "wheel to the report of one's own recording (`ecg scan`)",
+    }
+    totals = {name: pd.DataFrame(doors[name].values()).sum() for name in titles}
+    rows = [
+        [title, f"{totals[name]['seconds']:.0f}", *(f"{totals[name][m]:,.0f}" for m in ("downloaded", "disk"))]
+        for name, title in titles.items()
+    ]
+    return markdown(["", "seconds", "MB to download", "MB on the disk"], rows)
+
+
 def others() -> str:
     """Patients for reporting, by how much is known of them: hearts/reporting.json."""
     record = reporting()
@@ -181,5 +197,15 @@ def architectures() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
-    for table in (benchmark, development, methods, coverage, discoveries, drift, others, architectures)
+    for table in (
+        benchmark,
+        development,
+        methods,
+        coverage,
+        discoveries,
+        drift,
+        newcomer,
+        others,
+        architectures,
+    )
 }

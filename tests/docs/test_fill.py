@@ -15,7 +15,7 @@ from ecg.exceptions import InputError
 from tests.conftest import ROOT, Run
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"(?:\]\(|src=\")(?!https?://|#)([^)#\"]+)")
 
 
 def test_every_page_is_up_to_date(clone: Path, run: Run) -> None:
