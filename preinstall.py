@@ -27,8 +27,8 @@ def main() -> None:
     needed = PACKAGES + CUDA if cuda else PACKAGES
     free = shutil.disk_usage(".").free / 1e9
     print(
-        f"Installing about 150 packages into .venv: {DOWNLOAD} GB to download, {PACKAGES} GB on disk; "
-        f"{free:.0f} GB are free"
+        f"Installing about 150 packages into .venv, which takes minutes and says nothing meanwhile: {DOWNLOAD} GB to "
+        f"download, {PACKAGES} GB on disk; {free:.0f} GB are free"
     )
     if cuda:
         print(f"pip's default PyTorch for Linux brings CUDA's libraries, too: {CUDA} GB more on disk. {CPU_BUILD}")
