@@ -32,13 +32,7 @@ SOURCES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
 
 
 def figure(name: str) -> str:
-    """The figure of a name `source.key.key:format`; InputError if there is none.
-
-    Examples
-    --------
-    >>> figure("evaluate.false_positives:d")
-    '113'
-    """
+    """The figure of a name `source.key.key:format`; InputError if there is none."""
     address, _, form = name.partition(":")
     source, *keys = address.split(".")
     try:
