@@ -1,33 +1,16 @@
 """Single figures for sentences, each named by its place: `evaluate.auc:.4f` is `auc` of metrics/evaluate.json."""
 
 import json
-from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
-
-import pandas as pd
 
 from docs import ROOT
 from ecg.exceptions import InputError
 
-
-def _json(path: str) -> Mapping[str, Any]:
-    record: Mapping[str, Any] = json.loads((ROOT / path).read_text(encoding="utf-8"))
-    return record
-
-
-def _benchmark() -> Mapping[str, Any]:
-    """The mean of each measure over the seeds, by detector."""
-    means = pd.read_csv(ROOT / "metrics" / "benchmark.csv").groupby("detector").mean()
-    return {str(name): dict(row) for name, row in means.iterrows()}
-
-
-SOURCES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-    "benchmark": _benchmark,
-    "details": partial(_json, "metrics/details.json"),
-    "evaluate": partial(_json, "metrics/evaluate.json"),
-    "intervals": partial(_json, "metrics/intervals.json"),
-    "reporting": partial(_json, "hearts/reporting.json"),
+SOURCES = {
+    "details": "metrics/details.json",
+    "evaluate": "metrics/evaluate.json",
+    "intervals": "metrics/intervals.json",
+    "reporting": "hearts/reporting.json",
 }
 
 
@@ -36,7 +19,7 @@ def figure(name: str) -> str:
     address, _, form = name.partition(":")
     source, *keys = address.split(".")
     try:
-        value: Any = SOURCES[source]()
+        value: Any = json.loads((ROOT / SOURCES[source]).read_text(encoding="utf-8"))
         for key in keys:
             value = value[int(key)] if isinstance(value, list) else value[key]
         return format(value, form)

@@ -5,6 +5,7 @@ The site shows each output below its command, so that anyone can run it again.
 
 import shlex
 import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -19,7 +20,6 @@ RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of
 # By name. FOLDER stands for what `--records` names.
 COMMANDS = {
     "attack": "python -m benchmarks.attack",
-    "contract": "python -m benchmarks.contract",
     "day": "python -m benchmarks.day",
     "deployment": "python -m benchmarks.deployment",
     "load": "python -m benchmarks.load",
@@ -37,9 +37,9 @@ COMMANDS = {
 def output(name: str) -> str:
     """A command and what it printed when it was last run, as Markdown."""
     command, path = COMMANDS[name], MEASURED / f"{name}.txt"
-    printed = path.read_text(encoding="utf-8").rstrip() if path.is_file() else None
-    if printed is None:
+    if not path.is_file():
         raise InputError(f"{path} is missing: python -m docs.measure {name}")
+    printed = path.read_text(encoding="utf-8").rstrip()
     shown = f"```sh\n{command}\n```\n"
     return f"{shown}\n{printed}\n" if printed.startswith("|") else f"{shown}\n```text\n{printed}\n```"
 
@@ -56,8 +56,9 @@ def main(
             if "FOLDER" in COMMANDS[name] and not records:
                 raise InputError(f"{name} needs --records FOLDER")
             print(f"$ {COMMANDS[name]}", flush=True)
-            command = shlex.split(COMMANDS[name].replace("FOLDER", records))
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+            program, *arguments = shlex.split(COMMANDS[name].replace("FOLDER", records))
+            python = sys.executable if program == "python" else program
+            done = subprocess.run([python, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
             print(done.stdout)
             if done.returncode:
                 raise InputError(f"it ended with status {done.returncode}: {MEASURED / name}.txt stays as it was")

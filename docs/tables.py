@@ -1,8 +1,7 @@
 """The tables of results as Markdown, each from the files that its docstring names."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -169,19 +168,13 @@ def newcomer() -> str:
 
 def others() -> str:
     """Patients for reporting, by how much is known of them: hearts/reporting.json."""
-    record = reporting()
+    record = json.loads((HEARTS / "reporting.json").read_text(encoding="utf-8"))
     columns = [(setting, judge) for judge in JUDGES for setting in SETTINGS if judge in record.get(setting, {})]
     rows = [
         [name, *(number(record[setting][judge].get(measure, float("nan")), form) for setting, judge in columns)]
         for measure, (name, form) in MEASURES.items()
     ]
     return markdown(["", *(f"{JUDGES[judge]}, {setting}" for setting, judge in columns)], rows)
-
-
-def reporting() -> Mapping[str, Any]:
-    """What hearts/reporting.json has, by setting and judge."""
-    record: dict[str, Any] = json.loads((HEARTS / "reporting.json").read_text(encoding="utf-8"))
-    return record
 
 
 def architectures() -> str:
