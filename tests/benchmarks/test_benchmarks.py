@@ -13,7 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from benchmarks import mistakes, seeds
+from benchmarks import experiments, mistakes, seeds
 from ecg.data.beats import Beats
 from ecg.data.datasets import recording_metadata
 from ecg.data.training_errors import TrainingErrors
@@ -108,7 +108,7 @@ def test_experiments_that_differ_in_the_overrides_for_recordings_are_summarised_
 ) -> None:
     table = "rev,typ,auc,train.seed,recording.overrides.train.warp\n"
     table += "".join(f"{i},{kind},{auc},{seed},{warp}\n" for i, (kind, auc, seed, warp) in enumerate(EXPERIMENTS))
-    monkeypatch.setattr(seeds.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=table))
+    monkeypatch.setattr(experiments.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=table))
     seeds.main(["auc"])
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| as committed | 2 | 0.9500 ± 0.0707 |",
@@ -126,8 +126,7 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
     classical = {"nearest neighbour": {"kind": "knn", "scaling": "none", "size": 1}}
     path.write_text(yaml.safe_dump(record | {"benchmark": {"seeds": 2, "classical": classical}}))
     command = ["dvc", "repro", "--single-item", "benchmarks/dvc.yaml:benchmark"]
-    output = run(clone, *command)
-    assert "| nearest neighbour | 0.9932 ± 0.0000 |" in output
+    run(clone, *command)
     tables = [clone / "metrics" / "benchmark.csv", clone / "metrics" / "comparison.csv"]
     before = [table.read_text() for table in tables]
     benchmark, comparison = map(pd.read_csv, tables)
@@ -136,6 +135,9 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
         (d, s) for d in detectors for s in (0, 1)
     }
     assert len(benchmark) == 10
+    assert benchmark.loc[benchmark["detector"] == "nearest neighbour", "auc"].tolist() == pytest.approx(
+        [0.9932] * 2, abs=1e-4
+    )
     assert sorted(comparison["detector"]) == sorted(detectors - {"dense"})
     assert np.isfinite(comparison.drop(columns="detector")).all(axis=None)
     tables[0].unlink()

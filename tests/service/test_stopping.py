@@ -92,18 +92,23 @@ def test_requests_that_have_begun_are_answered_and_others_do_not_hold_up_the_end
     assert 0 not in statuses  # but still accepting
 
 
+ROUTE = 'http_request_method="POST",http_response_status_code="200",http_route="/score/binary"'
+
+
 def test_several_workers_count_together(shipped: Path) -> None:
     with serving(shipped, "--workers", "2") as (port, process):
         address = f"http://127.0.0.1:{port}"
         for _ in range(200):
             post(f"{address}/score/binary", 2 * BEAT, BINARY)
-        with urllib.request.urlopen(f"{address}/metrics") as response:
-            text = response.read().decode()
+        count = f"http_server_request_duration_seconds_count{{{ROUTE}}} 200.0"
+        text, end = "", time.monotonic() + 5
+        while count not in text and time.monotonic() < end:  # a request is counted when its answer has been sent
+            with urllib.request.urlopen(f"{address}/metrics") as response:
+                text = response.read().decode()
         process.send_signal(signal.SIGTERM)
         assert process.wait(12) == 0
     assert "ecg_beats_total 400.0" in text
-    route = 'http_request_method="POST",http_response_status_code="200",http_route="/score/binary"'
-    assert f"http_server_request_duration_seconds_count{{{route}}} 200.0" in text
+    assert count in text
     workers = re.findall(r'process_resident_memory_bytes\{pid="(\d+)"\}', text)
     assert len(set(workers)) == 2
     assert str(process.pid) not in workers
