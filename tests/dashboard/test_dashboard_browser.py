@@ -430,10 +430,10 @@ def test_missing_test_beats_show_the_remedy(dashboard: Dashboard, visit: Visit, 
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_phone_needs_no_horizontal_scrolling(
+def test_a_phone_with_a_dark_theme_shows_dark_pages_and_needs_no_horizontal_scrolling(
     visit: Visit, keep: Callable, view: str, test: Beats, toy: np.ndarray
 ) -> None:
-    page = visit(view, PHONE)
+    page = visit(view, PHONE, theme="dark")
     if view in ("Beats", "Threshold"):
         charts(page, {"Beats": 2, "Threshold": 1 + 2 * SMALL}[view])
     if view == "Your beats":
@@ -441,24 +441,14 @@ def test_a_phone_needs_no_horizontal_scrolling(
         charts(page, 2)
     if view == "Your recording":
         scanned(page, "a_name_that_is_not_short.csv", as_table(toy))
+        drawing = base64.b64decode(strip(page).get_attribute("src").partition("base64,")[2]).decode()
+        assert part("palette", theme="dark") in drawing
     keep(page, f"phone-{view.lower().replace(' ', '-')}")
     page.wait_for_timeout(200)
     for element in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):
         assert page.evaluate(f"{element}.scrollWidth") <= PHONE[0] + 1
-
-
-@pytest.mark.parametrize("view", ["Beats", "Threshold", "Your recording"])
-def test_the_page_is_dark_in_a_dark_theme(visit: Visit, keep: Callable, view: str, toy: np.ndarray) -> None:
-    page = visit(view, theme="dark")
-    if view == "Your recording":
-        scanned(page, "mine.csv", as_table(toy))
-        drawing = base64.b64decode(strip(page).get_attribute("src").partition("base64,")[2]).decode()
-        assert part("palette", theme="dark") in drawing
-    else:
-        charts(page, {"Beats": 2, "Threshold": 1 + 2 * SMALL}[view])
     colour = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert max(map(int, re.findall(r"\d+", colour)[:3])) < 64
-    keep(page, f"dark-{view.lower().replace(' ', '-')}")
 
 
 def test_the_model_card_is_shown(visit: Visit, keep: Callable) -> None:

@@ -130,13 +130,6 @@ def test_every_plot_is_shown_with_its_data(clone: Path, run: Run, tmp_path: Path
         assert "<DVC" not in json.dumps(spec)
 
 
-def test_an_experiment_with_another_size_leaves_metrics_to_compare(clone: Path, run: Run) -> None:
-    log = run(clone, "dvc", "exp", "run", "--name", "narrow", "-S", "models.dense.hidden=[32]", "-S", "train.epochs=3")
-    assert ran(log) == ["train", "calibrate", "evaluate"]
-    changed = json.loads(run(clone, "dvc", "metrics", "diff", "HEAD", "narrow", "--json"))
-    assert changed["metrics/evaluate.json"]["auc"]["diff"] < 0
-
-
 def test_the_starting_recipe_is_reached_by_parameters(clone: Path, run: Run, tmp_path: Path) -> None:
     run(clone, "dvc", "exp", "run", *[word for name, value in RECIPE.items() for word in ("-S", f"{name}={value}")])
     metrics = metrics_in(clone, "evaluate")
