@@ -48,11 +48,6 @@ def test_the_default_beats_the_starting_recipe(clone: Path) -> None:
     assert metrics["f1"] >= 0.960
 
 
-def test_another_alpha_runs_calibrate_and_evaluate_alone(clone: Path, run: Run) -> None:
-    set_param(clone, "calibrate", "alpha", 0.1)
-    assert ran(run(clone, "dvc", "repro")) == ["calibrate", "evaluate"]
-
-
 @pytest.mark.parametrize("method", ["pot", "f1"])
 def test_another_threshold_is_a_parameter_away(clone: Path, run: Run, method: str) -> None:
     before, auc = metrics_in(clone, "calibrate"), metrics_in(clone, "evaluate")["auc"]
