@@ -1,7 +1,6 @@
 """Measure the shipped detector on the test beats: metrics with confidence intervals, curves, figures, model card."""
 
 import numpy as np
-import vl_convert
 
 from ecg import params
 from ecg.data import beats, times
@@ -52,9 +51,6 @@ def main() -> None:
     (explanation,) = detector.explain(test.samples[[alarm]], fit.samples)
     title = dataset.class_name(int(test.classes[alarm]))
     figures.draw_explanation(PLOTS / "alarm.png", title, explanation, dataset.segments)
-    # With Vega beside the data, the page of `dvc plots show` needs no network.
-    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    write_bytes(PLOTS / "vega.js", vega.encode())
     counts = {"fit": fit.counts(dataset.class_name), "test": test.counts(dataset.class_name)}
     made = Provenance.of(MODELS, settings, raw(name), counts, metrics | details, intervals)
     made.save(MODELS)

@@ -267,7 +267,7 @@ def build(clone: Path, run: Run) -> None:
         subprocess.run(["git", "apply"], input=changes, cwd=clone, check=True)
         run(clone, "git", "commit", "--quiet", "--all", "--message", "Uncommitted changes")
     # Without --force, metrics and plots from git would do.
-    assert ran(run(clone, "dvc", "repro", "--force")) == STAGES
+    assert [stage for stage in ran(run(clone, "dvc", "repro", "--force")) if stage != "page"] == STAGES
     run(clone, "git", "tag", "start")
 
 

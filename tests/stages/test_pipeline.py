@@ -135,13 +135,6 @@ def test_the_starting_recipe_is_reached_by_parameters(clone: Path, run: Run, tmp
     assert "set train.folds to 2 or more" in run(clone, "dvc", "repro", fails=True)
 
 
-def test_a_stage_tells_what_is_wrong_without_a_traceback(clone: Path, run: Run) -> None:
-    set_param(clone, "train", "epochs", -5)
-    log = run(clone, "dvc", "repro", fails=True)
-    assert "error: params.yaml: train.epochs is -5" in log
-    assert "Traceback" not in log
-
-
 @pytest.mark.parametrize(
     ("section", "name", "value", "log"),
     [
