@@ -59,7 +59,7 @@ def _stages() -> Mapping[str, list[str]]:
     """Which stages of dvc.yaml depend on a section of params.yaml."""
     readers: dict[str, list[str]] = {}
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
-        for section in dict.fromkeys(key.split(".")[0] for key in stage["params"]):
+        for section in dict.fromkeys(key.split(".")[0] for key in stage.get("params", [])):
             readers.setdefault(section, []).append(name)
     return readers
 
