@@ -41,7 +41,7 @@ def wait_for(clone: Path, run: Run, pattern: str, seconds: float = 240) -> str:
     end = time.monotonic() + seconds
     while re.search(pattern, output := run(clone, "dvc", "queue", "status")):
         assert time.monotonic() < end, output
-        time.sleep(2)
+        time.sleep(5)  # each look takes a second of the processor
     return output
 
 
