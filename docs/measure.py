@@ -3,6 +3,7 @@
 The site shows each output below its command, so that anyone can run it again.
 """
 
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from docs import ROOT
 from ecg.exceptions import InputError, exit_on_error
 from ecg.files import write_bytes
 
+TABLE = re.compile(r"\n(?=\|.*\n\| --- )")  # the end of the line before another table
 MEASURED = ROOT / "docs" / "measured"
 RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of PhysioNet, each in a folder of its name
 
@@ -39,7 +41,7 @@ def output(name: str) -> str:
     command, path = COMMANDS[name], MEASURED / f"{name}.txt"
     if not path.is_file():
         raise InputError(f"{path} is missing: python -m docs.measure {name}")
-    printed = path.read_text(encoding="utf-8").rstrip()
+    printed = TABLE.sub("\n\n", path.read_text(encoding="utf-8").rstrip())
     shown = f"```sh\n{command}\n```\n"
     return f"{shown}\n{printed}\n" if printed.startswith("|") else f"{shown}\n```text\n{printed}\n```"
 
