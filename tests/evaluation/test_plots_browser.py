@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import vl_convert
 import yaml
 
+from benchmarks.browser import window
 from tests.browser import DESKTOP, PHONE, browser, pictures  # noqa: F401 - fixtures
 from tests.conftest import ROOT, Run
 
@@ -37,22 +39,15 @@ Open = Callable[..., tuple[Page, list[str]]]
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Open]:  # noqa: F811
     """Open a page without a network; with it, what went wrong and which hosts were asked."""
-    contexts = []
+    with ExitStack() as windows:
 
-    def opened(path: Path, size: tuple[int, int] = DESKTOP) -> tuple[Page, list[str]]:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        contexts.append(context)
-        page, complaints = context.new_page(), list[str]()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if request.url[:5] != "file:" else None)
-        page.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
-        page.goto(path.as_uri())
-        return page, complaints
+        def opened(path: Path, size: tuple[int, int] = DESKTOP) -> tuple[Page, list[str]]:
+            one = windows.enter_context(window(browser, size))
+            page = one.page()
+            page.goto(path.as_uri())
+            return page, one.problems
 
-    yield opened
-    for context in contexts:
-        context.close()
+        yield opened
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
@@ -97,5 +92,5 @@ def test_without_vega_and_without_a_network_the_page_says_what_is_missing(
     elsewhere = Path(shutil.copytree(plots.parent, tmp_path / "elsewhere" / "dvc_plots"))
     page, complaints = opened(elsewhere / "index.html")
     expect(page.locator("#no-vega")).to_be_visible()
-    assert any(complaint.startswith("https:") for complaint in complaints)  # it asked for DVC's own
+    assert any(complaint.startswith("asks another host: https:") for complaint in complaints)  # it asked for DVC's own
     assert page.locator("figure img").count() == len(PICTURES)
