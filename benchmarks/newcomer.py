@@ -7,7 +7,7 @@ reach its index, so that nothing is there yet: no cache, no settings, no virtual
 - dashboard: `make dashboard` in that clone, until its first page is drawn in a browser
 - report: the wheel with its extra `recordings` in a new environment, then `ecg scan FILE --report FOLDER`
 
-The clone is one of the last commit, from this disk: what it would take over a network is told by its size.
+The clone is one of the last commit, from this disk: its size says what it would take over a network.
 """
 
 import os
@@ -231,7 +231,7 @@ def pytorch(clone: Path) -> str:
 def measure(person: Newcomer, only: Door | None) -> tuple[dict[str, dict[str, Step]], dict[str, str | int]]:
     """The steps through each door, and what the figures depend on.
 
-    The dashboard needs what `reproduce` makes: that door is gone through before it, and measured, too.
+    The dashboard needs what `reproduce` makes: that door comes before it, and is measured, too.
     """
     steps: dict[str, dict[str, Step]] = {}
     facts: dict[str, str | int] = {"cores": os.cpu_count() or 1, "python": platform.python_version()}

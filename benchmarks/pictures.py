@@ -14,7 +14,7 @@ import typer
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect
 
-from benchmarks.browser import chromium, window
+from benchmarks.browser import DRAWN, chromium, window
 from benchmarks.clones import ROOT
 from benchmarks.dashboard import open_view, served_dashboard
 from ecg.files import write_bytes
@@ -25,7 +25,6 @@ SHOWN = FloatRect(x=80, y=90, width=1120, height=860)  # of the window: without 
 COLOURS = 64
 COMPARED = (64, 48)  # pixels to which pictures are scaled down before they are compared
 TOLERANCE = 0.002  # mean difference of grey, as a share of white: three times what another rendering of fonts makes
-DRAWN = 500  # milliseconds that animations take
 
 
 def compact(png: bytes) -> bytes:

@@ -59,8 +59,9 @@ def main(
                 raise InputError(f"{name} needs --records FOLDER")
             print(f"$ {COMMANDS[name]}", flush=True)
             program, *arguments = shlex.split(COMMANDS[name].replace("FOLDER", records))
-            python = sys.executable if program == "python" else program
-            done = subprocess.run([python, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+            if program == "python":
+                program = sys.executable
+            done = subprocess.run([program, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
             print(done.stdout)
             if done.returncode:
                 raise InputError(f"it ended with status {done.returncode}: {MEASURED / name}.txt stays as it was")

@@ -13,8 +13,7 @@ from docs.tables import markdown
 from ecg.cli.main import app
 from ecg.params import ARCHITECTURES, Params, flat
 
-KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: (?P<value>[^#]*?))?(?:\s*# (?P<comment>.*))?$")
-METHODS = ("get", "post", "head", "put", "delete", "patch")
+KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: [^#]*?)?(?:\s*# (?P<comment>.*))?$")
 
 
 def params() -> str:
@@ -109,9 +108,8 @@ def http() -> str:
     schemas = document["components"]["schemas"]
     parts: list[str] = []
     for path, item in document["paths"].items():
-        for method in METHODS:
-            if method in item:
-                parts += _route(f"{method.upper()} {path}", item[method], schemas)
+        for method, operation in item.items():
+            parts += _route(f"{method.upper()} {path}", operation, schemas)
     return "\n\n".join(parts) + "\n"
 
 

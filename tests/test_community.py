@@ -1,4 +1,4 @@
-"""What contributors are told, and what runs on their pull requests, is what is there."""
+"""What contributors read, and what runs on their pull requests, is what is there."""
 
 import json
 import re
