@@ -113,5 +113,5 @@ $(VENV)/installed: $(REQUIREMENTS) | $(VENV)/bin/python
 
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(VENV)/bin/python
 	@python preinstall.py
-	python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dashboard,dev]'
+	python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[archive,dashboard,dev,s3]'
 	touch $(VENV)/installed $@
