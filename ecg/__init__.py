@@ -10,6 +10,7 @@ detector     what ships: model, calibration, thresholds, verdicts, streams, expl
 evaluation   metrics, reliability, report, figures, model card, provenance
 hearts       the model of normal hearts, which judges recordings of patients that it has never seen
 scanning     a recording to its alarms, episodes and report
+archive      any number of recordings or tables of beats, on one machine or a Dask cluster
 service      the HTTP service
 dashboard    the Streamlit pages
 cli          the command line

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
+from ecg.cli.archives import DryRun, How, Scheduler, WorkerCount, is_archive, run_archive
 from ecg.exceptions import InputError, needed_for, printable
 
 if TYPE_CHECKING:
     from ecg.scanning.records import Scan
 
-STANDARD = Path("-")  # standard input or output
+STANDARD = "-"  # standard input or output
 MODELS = Path("models")
 CHANGES = 5  # the longest ones, that are printed
 
@@ -27,9 +28,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def score(
-    table: Annotated[Path, typer.Argument(help="CSV, TSV, NPY or Parquet file; - for standard input.")] = STANDARD,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="CSV, TSV, NPY or Parquet file; - for standard input. Several, folders, patterns, Zarr arrays or "
+            "s3://, gs:// and az:// addresses, with a folder for the output.",
+            show_default="standard input",
+        ),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="CSV, JSON lines or Parquet file; - for standard output.")
+        str,
+        typer.Option(
+            "--output", "-o", help="CSV, JSON lines or Parquet file; - for standard output. A folder for many inputs."
+        ),
     ] = STANDARD,
     input_format: Annotated[
         Literal["csv", "tsv", "npy", "parquet"] | None,
@@ -42,12 +54,52 @@ def score(
     alpha: Alpha = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor a summary.")] = False,
     models: Models = MODELS,
+    scheduler: Scheduler = None,
+    workers: WorkerCount = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Score every beat of a table.
+    """Score every beat of a table, or of any number of tables.
 
-    The last columns of the table are the samples of a beat. One column may stand before them, a class or a name; it is
-    copied to the output.
+    The last columns of a table are the samples of a beat. One column may stand before them, a class or a name; it is
+    copied to the output. Of many tables, the output is a folder of Parquet files of the same names; a second run does
+    what is not done yet.
     """
+    how, tables = How(scheduler, workers, dry_run, quiet), inputs or [STANDARD]
+    if how.asked_for or is_archive(tables) or _is_folder(output, output_format):
+        _score_archive(tables, output, models, alpha, how, formats=input_format or output_format)
+    else:
+        _score_table(tables[0], output, input_format, output_format, models, alpha, quiet=quiet)
+
+
+def _is_folder(output: str, output_format: str | None) -> bool:
+    path = Path(output)
+    return "://" in output or path.is_dir() or not (output == STANDARD or output_format or path.suffix or path.exists())
+
+
+def _score_archive(
+    tables: list[str], output: str, models: Path, alpha: float | None, how: How, *, formats: str | None
+) -> None:
+    if STANDARD in tables or not _is_folder(output, None):
+        raise InputError("many tables, or one that workers score, are written to a folder: --output FOLDER")
+    if formats is not None:
+        raise typer.BadParameter(
+            "formats follow from the names of files, and the output is Parquet", param_hint="--from"
+        )
+    with needed_for("scoring archives", "archive"):
+        from ecg.archive import beats
+    run_archive(*beats.archive(tables, output, models, alpha), how)
+
+
+def _score_table(
+    table: str,
+    output: str,
+    input_format: str | None,
+    output_format: str | None,
+    models: Path,
+    alpha: float | None,
+    *,
+    quiet: bool,
+) -> None:
     from ecg.detector.batch import score_table
     from ecg.detector.detector import Detector
     from ecg.detector.tables import OUTPUTS, BeatTable, format_of
@@ -56,9 +108,9 @@ def score(
     if table == STANDARD:
         beats = BeatTable(sys.stdin.buffer, input_format or "csv", "standard input")
     else:
-        beats = BeatTable.open(table, input_format)
+        beats = BeatTable.open(Path(table), input_format)
     with beats.file:
-        to = output_format or ("csv" if output == STANDARD else format_of(output, OUTPUTS))
+        to = output_format or ("csv" if output == STANDARD else format_of(Path(output), OUTPUTS))
         start = time.perf_counter()
         with _open_output(output) as file, _beat_progress(quiet) as on_progress:
             tally = score_table(detector, beats, file, to, alpha, on_progress)
@@ -68,14 +120,15 @@ def score(
 
 
 @contextmanager
-def _open_output(path: Path) -> Iterator[BinaryIO]:
+def _open_output(output: str) -> Iterator[BinaryIO]:
     """Open standard output, a device, a pipe, or a file that appears only when it is complete."""
     from ecg.files import replacing
 
-    if path == STANDARD:
+    if output == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
+        path = Path(output)
         device = path.exists() and not path.is_file()
         with path.open("wb") if device else replacing(path) as file:
             yield file
@@ -126,10 +179,13 @@ def explain(
         draw_explanation(output, f"{table.name}, beat {beat}", explanation, detector.dataset.segments)
 
 
-Recording = Annotated[
-    str,
+Recordings = Annotated[
+    list[str],
     typer.Argument(
-        help="WFDB record, EDF, BDF, ISHNE, CSV, NPY or zip file, or physionet:DATABASE/RECORD.", show_default=False
+        metavar="INPUT...",
+        help="WFDB record, EDF, BDF, ISHNE, CSV, NPY or zip file, or physionet:DATABASE/RECORD. Several, folders, "
+        "patterns, or s3://, gs:// and az:// addresses, with a folder for the output.",
+        show_default=False,
     ),
 ]
 Lead = Annotated[
@@ -143,7 +199,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")
 
 
 def scan(
-    recording: Recording,
+    inputs: Recordings,
     lead: Lead = None,
     rate: SamplingRate = None,
     alpha: Alpha = None,
@@ -170,14 +226,39 @@ def scan(
             show_default="the model of normal hearts",
         ),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder for the tables of any number of recordings.", show_default=False),
+    ] = None,
+    reports: Annotated[
+        int, typer.Option(min=0, help="Recordings of --output that have a report, the worst first.")
+    ] = 10,
+    scheduler: Scheduler = None,
+    workers: WorkerCount = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Find the alarms in a recording.
+    """Find the alarms in a recording, or in any number of recordings.
 
     The model of normal hearts needs no training on the patient: it compares each beat with the patient's own normal
     beat and rhythm. A model of your own cuts and scores beats as those that it was trained on.
 
+    With --output, there is a table of recordings, of alarms and of episodes, and a page with the worst first; a second
+    run does what is not done yet.
+
     For research and teaching; not a medical device.
     """
+    how = How(scheduler, workers, dry_run, quiet, as_json)
+    if output is not None:
+        if report is not None:
+            raise typer.BadParameter("it cannot be combined with --output, which has --reports", param_hint="--report")
+        options = {"lead": lead, "rate": rate, "alpha": alpha, "adaptive": not fixed, "annotations": annotations}
+        with needed_for("scanning archives", "archive"):
+            from ecg.archive import recordings
+        run_archive(*recordings.archive(inputs, output, model, reports=reports, **options), how)
+        return
+    if how.asked_for or is_archive(inputs):
+        raise InputError("the results of many recordings, or of workers, need a folder: --output FOLDER")
+    (recording,) = inputs
     with needed_for("reading recordings", "recordings"):
         from ecg.scanning.report import check_folder, write_page, write_report
         from ecg.scanning.scan import scan as scan_recording
@@ -245,8 +326,8 @@ def _written(value: Any) -> Any:
 
 
 def learn(
-    recording: Recording,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; `ecg scan --model` reads it.")],
+    inputs: Recordings,
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder to write; `ecg scan --model` reads it.")],
     lead: Lead = None,
     rate: SamplingRate = None,
     start: Annotated[str, typer.Option("--from", help="Start of the part to learn from: seconds or H:MM:SS.")] = "0",
@@ -258,20 +339,31 @@ def learn(
         ),
     ] = None,
     quiet: Quiet = False,
+    scheduler: Scheduler = None,
+    workers: WorkerCount = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Learn a patient's normal beats from a part of a recording.
+    """Learn a patient's normal beats from a part of a recording; of many recordings, those of each patient.
 
     The model of normal hearts stays as it is; `ecg scan --model FOLDER` compares this patient's beats with the learnt
     ones, too. It takes seconds, and needs no torch.
     """
+    first, last = _seconds(start, "--from"), _seconds(stop, "--to")
+    how = How(scheduler, workers, dry_run, quiet)
+    if how.asked_for or is_archive(inputs):
+        with needed_for("learning from archives", "archive"):
+            from ecg.archive import learning
+        options = {"lead": lead, "rate": rate, "start": first, "stop": last, "annotations": annotations}
+        run_archive(*learning.archive(inputs, out, **options), how)
+        return
+    (recording,) = inputs
     with needed_for("reading recordings", "recordings"):
         from ecg.scanning.learning import learn as learn_patient
-    first, last = _seconds(start, "--from"), _seconds(stop, "--to")
     with _share_progress(quiet) as on_progress:
         learnt = learn_patient(
             recording, lead, rate, start=first, stop=last, annotations=annotations, on_progress=on_progress
         )
-    learnt.save(out)
+    learnt.save(Path(out))
     print(f"learnt {learnt.source}")
     print(printable(f"wrote {out}; ecg scan RECORDING --model {out}"), file=sys.stderr)
 

@@ -6,7 +6,7 @@ Memory does not grow with the length of the recording: the filtered lead is kept
 import mmap
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -72,6 +72,22 @@ class ProcessedLead:
         return self.r_peaks / SAMPLING_RATE
 
 
+@dataclass(frozen=True)
+class ProcessedChunk:
+    """A chunk of a lead after filtering and R-peak detection; what its margins had is left out.
+
+    samples : float32 ndarray of shape (n,), the filtered lead at SAMPLING_RATE
+    r_peaks, quality : of the chunk's R peaks: int ndarray, their indices in the whole lead, and float ndarray
+    """
+
+    samples: np.ndarray
+    r_peaks: np.ndarray
+    quality: np.ndarray
+    unusable: list[UnusableSegment]
+    measures: Measures
+    inverted: bool
+
+
 @contextmanager
 def process_lead(
     lead: Lead, settings: Cutting, on_progress: OnProgress = lambda _share: None
@@ -85,25 +101,56 @@ def process_lead(
     InputError
         if the recording is too short to be filtered.
     """
+    with join_chunks(process_chunks(lead, settings, on_progress=on_progress)) as processed:
+        yield processed
+
+
+def process_chunks(
+    lead: Lead, settings: Cutting, part: int = 0, parts: int = 1, on_progress: OnProgress = lambda _share: None
+) -> Iterator[ProcessedChunk]:
+    """The chunks of a lead, or of one of some parts of it, from 0 on; `join_chunks` makes one lead of those of all.
+
+    Raises
+    ------
+    InputError
+        if the recording is too short to be filtered.
+    """
     length = int(lead.seconds * SAMPLING_RATE)
     if length < 1 or lead.length < MIN_SAMPLES:
         raise InputError(f"the recording has {max(lead.length, 0)} samples; that is too short for a heartbeat")
     chunk_length = CHUNK_SECONDS * SAMPLING_RATE
     bounds = [(start, min(start + chunk_length, length)) for start in range(0, length, chunk_length)]
     inverted = _is_inverted(lead, settings, bounds)
+    own = bounds[len(bounds) * part // parts : len(bounds) * (part + 1) // parts]
+    for start, stop in own:
+        chunk = _Chunk.read(lead, settings, start, stop)
+        filtered = -chunk.filtered if inverted else chunk.filtered
+        r_peaks = detect_r_peaks(filtered, SAMPLING_RATE) + chunk.first
+        r_peaks = r_peaks[(r_peaks >= start) & (r_peaks < stop)]
+        yield ProcessedChunk(
+            samples=filtered[start - chunk.first : stop - chunk.first].astype(np.float32),
+            r_peaks=r_peaks,
+            quality=chunk.quality(r_peaks),
+            unusable=chunk.unusable(start / SAMPLING_RATE, (start + chunk_length) / SAMPLING_RATE),
+            measures=chunk.measures,
+            inverted=inverted,
+        )
+        on_progress((stop - own[0][0]) / (own[-1][1] - own[0][0]))
+
+
+@contextmanager
+def join_chunks(chunks: Iterable[ProcessedChunk]) -> Iterator[ProcessedLead]:
+    """All chunks of a lead, in their order, as one lead; each is let go of before the next is taken."""
     r_peaks, quality, unusable, measures = [], [], list[UnusableSegment](), list[Measures]()
+    length, inverted = 0, False
     with tempfile.TemporaryFile() as file:
-        for start, stop in bounds:
-            chunk = _Chunk.read(lead, settings, start, stop)
-            filtered = -chunk.filtered if inverted else chunk.filtered
-            filtered[start - chunk.first : stop - chunk.first].astype(np.float32).tofile(file)
-            detected = detect_r_peaks(filtered, SAMPLING_RATE) + chunk.first
-            detected = detected[(detected >= start) & (detected < stop)]
-            r_peaks.append(detected)
-            quality.append(chunk.quality(detected))
-            unusable += chunk.unusable(start / SAMPLING_RATE, (start + chunk_length) / SAMPLING_RATE)
+        for chunk in chunks:
+            chunk.samples.tofile(file)
+            length, inverted = length + len(chunk.samples), chunk.inverted
+            r_peaks.append(chunk.r_peaks)
+            quality.append(chunk.quality)
+            unusable += chunk.unusable
             measures.append(chunk.measures)
-            on_progress(stop / length)
         file.flush()
         segments, joined = _merged(unusable), np.concatenate(r_peaks)
         usable = ~overlapping(segments, joined / SAMPLING_RATE, joined / SAMPLING_RATE)

@@ -66,13 +66,13 @@ def load_model(folder: Path) -> Model:
     return Detector.load(folder)
 
 
-def judge_by(model: Model | None, alpha: float | None) -> "ByNormalHearts | ByOwnModel":
-    """What judges by a model; None for the model of normal hearts alone."""
+def judge_by(model: Model | None, alpha: float | None, hearts: HeartModel | None = None) -> "Judge":
+    """What judges by a model; None for the model of normal hearts alone, which is that which ships unless given."""
     if isinstance(model, Detector):
         return ByOwnModel(model, alpha)
     if isinstance(model, Learnt):
-        return ByNormalHearts(HeartModel.load(), alpha, model)
-    return ByNormalHearts(HeartModel.load() if model is None else model, alpha)
+        return ByNormalHearts(hearts or HeartModel.load(), alpha, model)
+    return ByNormalHearts(model or hearts or HeartModel.load(), alpha)
 
 
 class ByNormalHearts:
@@ -266,6 +266,9 @@ class ByOwnModel:
             f"The model was trained on the first {dataset.minutes:g} minutes of a recording of this name. If it is the "
             "same recording, these minutes have fewer alarms than they should."
         )
+
+
+Judge = ByNormalHearts | ByOwnModel
 
 
 def _dataset(detector: Detector, unnamed: str) -> str:

@@ -1,6 +1,8 @@
 """Scan a recording: cut its beats, judge them in their order, and find the alarms, their kinds and episodes."""
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,11 @@ from ecg.hearts.context import START_SECONDS
 from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows
 from ecg.recordings.reading import Lead, open_lead
-from ecg.recordings.signals import OnProgress, process_lead
+from ecg.recordings.signals import OnProgress, ProcessedLead, process_lead
 from ecg.scanning.changes import find_changes
 from ecg.scanning.display import format_time
 from ecg.scanning.episodes import find_episodes
-from ecg.scanning.judges import Judged, Model, judge_by, load_model
+from ecg.scanning.judges import Judge, Judged, Model, judge_by, load_model
 from ecg.scanning.kinds import Kinds, Shape, find_kinds
 from ecg.scanning.records import COLUMNS, RecordingInfo, Scan
 
@@ -73,10 +75,31 @@ def scan(
     ecg.exceptions.InputError: array has 4 s: 20 s are needed, to know the patient's beat
     """
     judge = judge_by(load_model(Path(model)) if isinstance(model, (str, os.PathLike)) else model, alpha)
+
+    def process(lead: Lead) -> AbstractContextManager[ProcessedLead]:
+        return process_lead(lead, judge.cutting, lambda share: on_progress(PROCESSING * share))
+
+    return scan_by(
+        judge, recording, process, lead, rate, adaptive=adaptive, annotations=annotations, on_progress=on_progress
+    )
+
+
+def scan_by(
+    judge: Judge,
+    recording: Any,
+    process: Callable[[Lead], AbstractContextManager[ProcessedLead]],
+    lead: int | str | None = None,
+    rate: float | None = None,
+    *,
+    adaptive: bool = True,
+    annotations: str | None = None,
+    on_progress: OnProgress = lambda _share: None,
+) -> Scan:
+    """Scan a recording with what judges it, and with what filters its lead and finds its R peaks; else as `scan`."""
     with (
         needed_for("reading recordings", "recordings"),
         open_lead(recording, judge.lead if lead is None else lead, rate, annotations) as raw,
-        process_lead(raw, judge.cutting, lambda share: on_progress(PROCESSING * share)) as processed,
+        process(raw) as processed,
     ):
         where = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else raw.recording
         if raw.seconds < SHORTEST:

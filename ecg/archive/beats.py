@@ -1,0 +1,89 @@
+"""Tables of beats to Parquet parts of the same names, with the verdict on each beat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ecg.archive import places
+from ecg.archive.archive import Job, Workers
+from ecg.archive.inputs import Input, tables
+from ecg.archive.manifest import Done, Settings
+from ecg.archive.models import Files
+from ecg.detector.batch import score_table
+from ecg.detector.detector import CALIBRATION, Detector
+from ecg.detector.model import MODEL
+from ecg.detector.tables import BeatTable
+
+PART = 2**18  # beats of a part of a Zarr array, at least; a file is one part
+
+
+@dataclass(frozen=True)
+class ScoreBeats(Job):
+    """Score tables of beats.
+
+    model : the files of the model
+    alpha : the accepted false-alarm rate; None as calibrated
+    """
+
+    model: Files
+    alpha: float | None = None
+
+    unit: ClassVar[str] = "parts"
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector, loaded once in a process."""
+        with self.model.folder() as folder:
+            return Detector.load(folder)
+
+    def settings(self) -> Settings:
+        """The model and the false-alarm rate."""
+        return {"job": "score", "model": self.model.sha256, "alpha": self.alpha}
+
+    def results(self, one: Input) -> list[str]:
+        """The Parquet file of the verdicts."""
+        return [places.within(self.folder, f"{one.name}.parquet")]
+
+    def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
+        """Score a table."""
+        del stretches
+        (result,) = self.results(one)
+        table = BeatTable.open(Path(place))
+        with table.file, places.writing(result) as file:
+            tally = score_table(self.detector, table, file, "parquet", self.alpha)
+        return {"beats": tally.beats, "alarms": tally.alarms}
+
+    def finish(self, inputs: Mapping[str, Input], done: Sequence[Done], workers: Workers) -> dict[str, Any]:
+        """How many parts, beats and alarms there are."""
+        del inputs, workers
+        figures = [one.figures for one in done if one.reason is None]
+        return {
+            "parts": len(figures),
+            "beats": sum(part["beats"] for part in figures),
+            "alarms": sum(part["alarms"] for part in figures),
+        }
+
+
+def archive(
+    inputs: Sequence[str], output: str, models: Path, alpha: float | None = None
+) -> tuple[ScoreBeats, list[Input]]:
+    """What scores the tables that inputs name, and those tables.
+
+    Parameters
+    ----------
+    inputs : files, folders, patterns and addresses
+    output : a folder, or its address
+    models : the folder of the model
+
+    Raises
+    ------
+    InputError
+        if the model cannot be used, or no verdict at this alpha is possible; if an input names nothing.
+    """
+    job = ScoreBeats(places.absolute(output), Files.of(models, MODEL, CALIBRATION), alpha)
+    job.detector.score(np.empty((0, job.detector.length)), alpha)  # it tells what is wrong with them, before all else
+    return job, tables(inputs, lambda _name, _place, _stamp: [], job.folder)

@@ -1,0 +1,233 @@
+"""Workers of Dask: those of a running cluster, or processes on this machine.
+
+Dask schedules, restarts workers that die, does again what they had, and spreads what they share. To be joined, a
+cluster must have this package, in the same version; to see the same files, paths must be those of a folder that all
+machines share, or addresses of a store. Whoever reaches a scheduler can run code on its workers: it belongs into a
+private network, or behind Dask's TLS (distributed.comm.tls in Dask's configuration, which is used if it is there).
+"""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from itertools import islice
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, as_completed, get_worker
+from distributed.scheduler import KilledWorker
+
+from ecg.archive import places
+from ecg.archive.archive import Job, Task, given_up, work
+from ecg.archive.manifest import DONE, Done
+from ecg.exceptions import InputError
+
+CONNECT_SECONDS = 8  # until a scheduler that does not answer is given up
+AHEAD = 2000  # tasks that the scheduler knows of at a time, so that its memory does not grow with the archive
+FAILURES = 10  # workers that may end with an input before it is given up, one after another
+PACKAGES = (  # which decide a result
+    *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
+)
+
+OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
+
+
+@contextmanager
+def connected(scheduler: str) -> Iterator[Client]:
+    """A client of a running cluster; InputError if none answers within CONNECT_SECONDS."""
+    with _quiet():
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=True)
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            raise InputError(
+                f"no Dask scheduler answers at {scheduler} ({error}): its address is that which `dask scheduler` prints"
+            ) from None
+        try:
+            yield client
+        finally:
+            client.close(timeout=5)
+
+
+@contextmanager
+def started(workers: int) -> Iterator[Client]:
+    """A client of workers that are processes of this machine, of one thread each, as long as the block lasts."""
+    settings = {
+        "distributed.scheduler.allowed-failures": FAILURES,
+        "distributed.nanny.pre-spawn-environ.LOKY_MAX_CPU_COUNT": 1,
+    }
+    with (
+        _quiet(),
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask's own messages about connections, which are told in other words, are not printed."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="distributed")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The workers of a Dask cluster.
+
+    client : of the cluster
+    on_versions : called once for each worker whose packages are others than here
+    """
+
+    client: Client
+    on_versions: OnVersions = lambda _sentence: None
+
+    @property
+    def threads(self) -> int:
+        """How many inputs are worked on at a time, now."""
+        return sum(self.client.nthreads().values())
+
+    def results(self, job: Job, tasks: Sequence[Task]) -> Iterator[Done]:
+        """What comes of each input, in the order in which they are done.
+
+        Raises
+        ------
+        InputError
+            if the scheduler is lost, if a worker lacks this package or does not see the folder of the results, or if
+            results cannot be written.
+        """
+        versions, told, seen = _versions(), set[str](), False
+        waiting, tasks_of = iter(tasks), dict[str, Task]()
+        shared = self.client.submit(_itself, job, pure=False)  # made anew by the scheduler if its worker dies
+
+        def submit(task: Task) -> Any:
+            future = self._submit(job, shared, task)
+            tasks_of[future.key] = task
+            return future
+
+        try:
+            running = as_completed(list(map(submit, islice(waiting, AHEAD))))
+            for future in running:
+                task = tasks_of.pop(future.key)
+                done, worker, theirs = self._result(job, task, future)
+                for sentence in _differences(worker, theirs, versions):
+                    if sentence not in told:
+                        told.add(sentence)
+                        self.on_versions(sentence)
+                if not seen and theirs is not None:
+                    _check_seen(job.folder, done, worker)
+                    seen = True
+                yield done
+                running.update(map(submit, islice(waiting, 1)))
+        except OSError as error:
+            if self.client.status != "running":
+                raise self._lost() from None
+            raise error
+
+    def _submit(self, job: Job, shared: Any, task: Task) -> Any:
+        parts = job.stretches(task.one)
+        stretches = [
+            self.client.submit(_stretch, shared, task.one, part, parts, pure=False)
+            for part in (range(parts) if parts > 1 else ())
+        ]
+        return self.client.submit(_work, shared, task, stretches, pure=False)
+
+    def _result(self, job: Job, task: Task, future: Any) -> tuple[Done, str, dict[str, str | None] | None]:
+        """What came of a task, on which worker, and that worker's packages."""
+        if future.status == "finished":
+            return future.result()
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, KilledWorker):
+            reason = f"{error.last_worker.address} ended at work on it, as others did before: has it enough memory?"
+            return given_up(job, task, reason), "", None
+        if isinstance(error, ModuleNotFoundError):
+            raise InputError(
+                f"a worker has no {error.name}: install ecg-anomaly-detector[archive] of this version on all workers"
+            )
+        if isinstance(error, (InputError, OSError)):
+            raise error
+        if error is None:
+            raise self._lost()
+        raise InputError(f"Dask could not run {task.one.source}: {type(error).__name__}: {error}")
+
+    def _where(self) -> str:
+        scheduler: Any = self.client.scheduler
+        return f" at {scheduler.address}" if scheduler is not None else ""
+
+    def _lost(self) -> InputError:
+        return InputError(f"the scheduler{self._where()} is gone: what is done stays; run the same command again")
+
+
+def _itself(job: Job) -> Job:
+    return job
+
+
+def _stretch(job: Job, one: Any, part: int, parts: int) -> Any:
+    _share_threads()
+    try:
+        return job.stretch(one, part, parts)
+    except Exception:  # it is told when the whole is done
+        return None
+
+
+def _work(job: Job, task: Task, stretches: list[Any]) -> tuple[Done, str, dict[str, str | None]]:
+    from ecg.archive import counters
+
+    _share_threads()
+    done = work(job, task, [] if any(part is None for part in stretches) else stretches)
+    counters.count(job.unit, done)
+    return done, get_worker().address, _versions()
+
+
+@cache
+def _share_threads() -> None:
+    """Let ONNX Runtime's batches have as many threads as the worker has tasks at a time, not one for each core."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
+
+
+@cache
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {"python": ".".join(map(str, sys.version_info[:2]))}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _differences(worker: str, theirs: dict[str, str | None] | None, here: dict[str, str | None]) -> Iterator[str]:
+    others = [
+        f"{name} {theirs[name] or 'not at all'} (here {here[name] or 'not at all'})"
+        for name in here
+        if theirs is not None and theirs.get(name) != here[name]
+    ]
+    if others:
+        yield f"the worker {worker} has other packages, which may change last digits: {', '.join(others)}"
+
+
+def _check_seen(folder: str, done: Done, worker: str) -> None:
+    if places.content(places.within(folder, DONE, f"{done.name}.json")) is None:
+        raise InputError(
+            f"the worker {worker} writes to {folder} on its own machine: name a folder that all machines share, or an "
+            "address of a store"
+        )
