@@ -23,7 +23,7 @@ from ecg.detector.detector import Detector
 from ecg.detector.tables import BeatBatch, BeatTable
 from ecg.exceptions import InputError
 from tests.conftest import ROOT
-from tests.forked import ParquetReader
+from tests.forked import Reader
 
 L = 4
 FORMATS = sorted(set(tables.INPUTS.values()))
@@ -70,7 +70,7 @@ WRITERS: dict[str, Callable[[np.ndarray], bytes]] = {
 @pytest.fixture
 def quick_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork the process that reads Parquet, rather than start it anew for each example."""
-    monkeypatch.setattr(subprocess, "Popen", ParquetReader)
+    monkeypatch.setattr(subprocess, "Popen", Reader)
 
 
 # One fixture for all examples will do.
