@@ -55,7 +55,9 @@ def _send(url: str, metadata: dict[str, Any], start: int, stop: int, at_a_time: 
             block = marked[start:end]
             gap = _gap(block, zeroed, start, end)
         except MemoryError:
-            raise RefusedError(f"is damaged: {rows} take more than {memory:,} MB of memory to unpack") from None
+            raise RefusedError(
+                f"takes more than {memory:,} MB of memory to unpack in {rows}: damaged, or of chunks that are too large"
+            ) from None
         except Exception as error:  # whatever codecs and stores raise
             reason = (str(error) or type(error).__name__).partition("\n")[0][:200]
             raise RefusedError(f"cannot be read in {rows}, or is damaged there ({reason})") from None
@@ -100,7 +102,7 @@ def _open(url: str, metadata: dict[str, Any]) -> Any:
 
 def _limit_memory(block: int) -> int:
     """Limit what this process may allocate from now on, on Linux, for blocks of so many bytes; the limit in MB."""
-    limit = BASE + 5 * block // 10**6  # packed, unpacked, put together, and the second reading
+    limit = BASE + 8 * block // 10**6  # gzip holds 5 times the block, and asks for some more
     if sys.platform == "linux":
         import resource
 
