@@ -273,6 +273,11 @@ def test_numbers_of_every_width_and_order_are_read(dtype: str) -> None:
     np.testing.assert_array_equal(read(as_npy(ROWS.astype(dtype)), "npy"), ROWS)
 
 
+def test_a_signalling_nan_is_read_without_a_warning() -> None:
+    beats = np.array([[0x7F800001, 0, 0, 0]], np.uint32).view(np.float32)
+    assert np.isnan(read(as_npy(beats), "npy")).tolist() == [[True, False, False, False]]
+
+
 @pytest.mark.parametrize(
     ("first_column", "labels"),
     [
