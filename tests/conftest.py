@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -290,6 +290,31 @@ def set_param(folder: Path, section: str, name: str, value: object) -> None:
     record = yaml.safe_load(path.read_text())
     record[section][name] = value
     path.write_text(yaml.safe_dump(record))
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The URL of an S3 store on this machine, which keeps its objects in memory."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(s3_address: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a new bucket, and an environment in which fsspec opens it, here and in processes that tests start."""
+    from s3fs import S3FileSystem
+
+    bucket = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (keys | {"AWS_ENDPOINT_URL": s3_address}).items():
+            patch.setenv(name, value)
+        S3FileSystem().mkdir(bucket)
+        yield f"s3://{bucket}"
 
 
 @pytest.fixture(scope="session")

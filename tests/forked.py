@@ -1,7 +1,7 @@
 """Commands in processes of their own, forked from one that has imported what they need: tests run them many times.
 
-DVC's command line, which a test runs up to twenty times; `ecg scan` and `ecg learn`; and what reads a Parquet file, for
-each example of a property.
+DVC's command line, which a test runs up to twenty times; `ecg scan` and `ecg learn`; and what reads a Parquet file or a
+Zarr array, for each example of a property.
 """
 
 import multiprocessing
@@ -41,6 +41,7 @@ IMPORTED = [  # DVC imports these only in the commands that need them
     "typer",
     "vl_convert",
     "wfdb",
+    "zarr",
 ]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__, *IMPORTED])
@@ -90,15 +91,17 @@ def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str],
     runpy.run_module("ecg", run_name="__main__", alter_sys=True)
 
 
-class ParquetReader:
-    """As much of a `subprocess.Popen` of ecg/detector/parquet.py as `ecg.detector.tables` uses."""
+class Reader:
+    """As much of a `subprocess.Popen` of ecg/detector/{parquet,zarr_chunks}.py as those who start them use."""
 
     def __init__(self, command: Sequence[str], stdin: Any, stderr: Any, **_stdout: int) -> None:
         read, write = os.pipe()
         _python, _without_cwd, *arguments = command
-        files = [_Passed(descriptor) for descriptor in (stdin.fileno(), write, stderr.fileno())]
-        self._process = CONTEXT.Process(target=_read_parquet, args=(arguments, files))
-        self._process.start()
+        with open(os.devnull) as nothing:  # noqa: PTH123
+            read_from = nothing if stdin == subprocess.DEVNULL else stdin
+            files = [_Passed(descriptor) for descriptor in (read_from.fileno(), write, stderr.fileno())]
+            self._process = CONTEXT.Process(target=_read, args=(arguments, files))
+            self._process.start()
         os.close(write)
         self.stdout = open(read, "rb")  # noqa: PTH123, SIM115
 
@@ -133,7 +136,7 @@ class _Received:
         self.descriptor = passed.detach()
 
 
-def _read_parquet(arguments: Sequence[str], files: Sequence[Any]) -> None:
+def _read(arguments: Sequence[str], files: Sequence[Any]) -> None:
     for number, file in enumerate(files):
         os.dup2(file.descriptor, number)
         os.close(file.descriptor)

@@ -22,6 +22,7 @@ from ecg.detector import calibration, tables
 from ecg.detector.detector import CALIBRATION, Detector
 from ecg.detector.model import MODEL, Model
 from ecg.detector.stream import Stream
+from ecg.detector.zarr_array import ZarrArray
 from ecg.evaluation.provenance import PROVENANCE, Provenance
 from ecg.exceptions import InputError
 from ecg.files import read_all_arrays, sha256, write_json
@@ -127,6 +128,21 @@ def _parquet() -> list[bytes]:
         seeds.written(partial(parquet.write_table, labelled, compression="snappy"), "seed.parquet"),
         seeds.written(partial(parquet.write_table, pa.table(columns), compression="none"), "seed.parquet"),
     ]
+
+
+def _zarr(name: str) -> Any:
+    """Make what reads a case as the metadata of a Zarr array."""
+    return _file(name, lambda path: ZarrArray.open(str(path.parent), LENGTH))
+
+
+def _zarr_metadata(name: str, *options: Mapping[str, Any]) -> list[bytes]:
+    import zarr
+
+    def write(path: Path, chosen: Mapping[str, Any]) -> None:
+        array: dict[str, Any] = {"shape": (3, LENGTH), "chunks": (2, LENGTH), "dtype": "float32", **chosen}
+        zarr.create_array(path.parent, **array)
+
+    return [seeds.written(partial(write, chosen=chosen), name) for chosen in options]
 
 
 def _model(case: bytes) -> object:
@@ -326,6 +342,12 @@ TARGETS: dict[str, Target] = {
         lambda: [seeds.npy(np.ones((3, LENGTH))), seeds.npy(np.ones((1, LENGTH), np.int16))],
     ),
     "detector.parquet": Target(_beats("parquet"), _parquet),
+    "detector.zarr2": Target(
+        _zarr(".zarray"), lambda: _zarr_metadata(".zarray", {"zarr_format": 2}, {"zarr_format": 2, "compressors": None})
+    ),
+    "detector.zarr3": Target(
+        _zarr("zarr.json"), lambda: _zarr_metadata("zarr.json", {"compressors": None}, {"shards": (2, LENGTH)})
+    ),
     "detector.model": Target(
         lambda _: _model, lambda: [seeds.onnx_model(), seeds.onnx_model((("dataset", "ECG5000"),))]
     ),

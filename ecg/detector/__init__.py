@@ -7,5 +7,6 @@ thresholds           from errors of held-out beats to a calibration, by one of s
 stream               a threshold that follows slow change
 explanation          why a beat has its score
 tables, parquet      tables of beats in CSV, TSV, NPY and Parquet files
+zarr_array, _chunks  beats in Zarr arrays, in a folder or an object store
 batch                verdicts on a table of any length
 """

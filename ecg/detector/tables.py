@@ -345,7 +345,8 @@ def _read_npy(table: BeatTable, length: int) -> Iterator[BeatBatch]:
         content = file.read(rows * row)
         if len(content) < rows * row:
             raise InputError(f"{name} ends after {start + len(content) // row} of {shape[0]} beats")
-        samples = np.frombuffer(content, dtype).reshape(rows, length).astype(float)
+        with np.errstate(invalid="ignore"):  # NumPy warns of a signalling NaN
+            samples = np.frombuffer(content, dtype).reshape(rows, length).astype(float)
         yield BeatBatch(samples, share_read=(start + rows) / shape[0])
     if rest := len(file.read(TEXT)):
         more = "at least " if rest == TEXT else ""

@@ -23,7 +23,7 @@ from ecg.detector.detector import Detector
 from ecg.detector.tables import BeatBatch, BeatTable
 from ecg.exceptions import InputError
 from tests.conftest import ROOT
-from tests.forked import ParquetReader
+from tests.forked import Reader
 
 L = 4
 FORMATS = sorted(set(tables.INPUTS.values()))
@@ -70,7 +70,7 @@ WRITERS: dict[str, Callable[[np.ndarray], bytes]] = {
 @pytest.fixture
 def quick_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork the process that reads Parquet, rather than start it anew for each example."""
-    monkeypatch.setattr(subprocess, "Popen", ParquetReader)
+    monkeypatch.setattr(subprocess, "Popen", Reader)
 
 
 # One fixture for all examples will do.
@@ -271,6 +271,11 @@ def test_an_array_of_objects_is_not_unpickled() -> None:
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f8", "i1", "<u4"])
 def test_numbers_of_every_width_and_order_are_read(dtype: str) -> None:
     np.testing.assert_array_equal(read(as_npy(ROWS.astype(dtype)), "npy"), ROWS)
+
+
+def test_a_signalling_nan_is_read_without_a_warning() -> None:
+    beats = np.array([[0x7F800001, 0, 0, 0]], np.uint32).view(np.float32)
+    assert np.isnan(read(as_npy(beats), "npy")).tolist() == [[True, False, False, False]]
 
 
 @pytest.mark.parametrize(
