@@ -1,8 +1,9 @@
 """Tables of beats to Parquet parts of the same names, with the verdict on each beat."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +14,12 @@ from ecg.archive.archive import Job, Workers
 from ecg.archive.inputs import Input, tables
 from ecg.archive.manifest import Done, Settings
 from ecg.archive.models import Files
-from ecg.detector.batch import score_table
+from ecg.detector.batch import score_batches, score_table
 from ecg.detector.detector import CALIBRATION, Detector
 from ecg.detector.model import MODEL
 from ecg.detector.tables import BeatTable
+from ecg.detector.zarr_array import ZarrArray
+from ecg.exceptions import InputError
 
 PART = 2**18  # beats of a part of a Zarr array, at least; a file is one part
 
@@ -52,9 +55,14 @@ class ScoreBeats(Job):
         """Score a table."""
         del stretches
         (result,) = self.results(one)
-        table = BeatTable.open(Path(place))
-        with table.file, places.writing(result) as file:
-            tally = score_table(self.detector, table, file, "parquet", self.alpha)
+        if one.rows is None:
+            table = BeatTable.open(Path(place))
+            with table.file, places.writing(result) as file:
+                tally = score_table(self.detector, table, file, "parquet", self.alpha)
+        else:
+            batches = ZarrArray.open(place, self.detector.length).batches(*one.rows)
+            with places.writing(result) as file:
+                tally = score_batches(self.detector, batches, place, file, "parquet", self.alpha, first=one.rows[0])
         return {"beats": tally.beats, "alarms": tally.alarms}
 
     def finish(self, inputs: Mapping[str, Input], done: Sequence[Done], workers: Workers) -> dict[str, Any]:
@@ -86,4 +94,18 @@ def archive(
     """
     job = ScoreBeats(places.absolute(output), Files.of(models, MODEL, CALIBRATION), alpha)
     job.detector.score(np.empty((0, job.detector.length)), alpha)  # it tells what is wrong with them, before all else
-    return job, tables(inputs, lambda _name, _place, _stamp: [], job.folder)
+    return job, tables(inputs, lambda array: _parts(array, job.detector.length), job.folder)
+
+
+def _parts(array: Input, length: int) -> Iterator[Input]:
+    """The parts of a Zarr array, of whole chunks; one that cannot be read is left as it is, and read in its turn."""
+    try:
+        opened = ZarrArray.open(array.source, length)
+    except InputError:
+        yield array
+        return
+    rows = ceil(PART / opened.rows) * opened.rows
+    for start in range(0, max(opened.beats, 1), rows):
+        stop = min(start + rows, opened.beats)
+        size = round(array.size * (stop - start) / max(opened.beats, 1))
+        yield replace(array, name=f"{array.name}/{start:012d}", size=size, rows=(start, stop))

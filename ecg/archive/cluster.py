@@ -6,6 +6,7 @@ machines share, or addresses of a store. Whoever reaches a scheduler can run cod
 private network, or behind Dask's TLS (distributed.comm.tls in Dask's configuration, which is used if it is there).
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from itertools import islice
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, as_completed, get_worker
+from distributed import Client, LocalCluster, as_completed, get_worker, rpc
 from distributed.scheduler import KilledWorker
 
 from ecg.archive import places
@@ -27,7 +28,7 @@ from ecg.archive.archive import Job, Task, given_up, work
 from ecg.archive.manifest import DONE, Done
 from ecg.exceptions import InputError
 
-CONNECT_SECONDS = 8  # until a scheduler that does not answer is given up
+CONNECT_SECONDS = 6  # until a scheduler that does not answer is given up
 AHEAD = 2000  # tasks that the scheduler knows of at a time, so that its memory does not grow with the archive
 FAILURES = 10  # workers that may end with an input before it is given up, one after another
 PACKAGES = (  # which decide a result
@@ -42,15 +43,20 @@ def connected(scheduler: str) -> Iterator[Client]:
     """A client of a running cluster; InputError if none answers within CONNECT_SECONDS."""
     with _quiet():
         try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=True)
+            asyncio.run(_answer(scheduler))
         except (OSError, TimeoutError, ValueError, TypeError) as error:
+            reason = str(error) or f"nothing in {CONNECT_SECONDS} s"
             raise InputError(
-                f"no Dask scheduler answers at {scheduler} ({error}): its address is that which `dask scheduler` prints"
+                f"no Dask scheduler answers at {scheduler} ({reason}): name the address that `dask scheduler` prints"
             ) from None
-        try:
+        with Client(scheduler) as client:
             yield client
-        finally:
-            client.close(timeout=5)
+
+
+async def _answer(scheduler: str) -> None:
+    """Wait for an answer of a scheduler; `Client` has no limit on it once there is a connection."""
+    async with asyncio.timeout(CONNECT_SECONDS), rpc(scheduler, timeout=CONNECT_SECONDS) as address:
+        await address.identity()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from ecg.recordings.reading.lead import duration_text
 from ecg.scanning.parts import environment
 
 TEMPLATE = "index.html"
+OPTIONS = ("lead", "rate", "alpha", "annotations")  # of the settings, if they are given
 LISTED = 1000  # recordings, and failures; the table has them all
 
 Row = Mapping[str, Any]
@@ -26,7 +27,8 @@ def page(worst: Sequence[Row], failed: Sequence[Row], totals: Row, reports: Coll
     reports : names of the recordings that have a report
     settings : of the run
     """
-    options = {name: value for name, value in settings.items() if name in SHOWN and value is not None}
+    options = [f"{name} {settings[name]}" for name in OPTIONS if settings[name] is not None]
+    options += [] if settings["adaptive"] else ["compared with the start of each recording"]
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -45,9 +47,6 @@ def page(worst: Sequence[Row], failed: Sequence[Row], totals: Row, reports: Coll
             options=options,
         )
     )
-
-
-SHOWN = ("lead", "rate", "alpha", "adaptive", "annotations")
 
 
 @cache

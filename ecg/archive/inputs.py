@@ -3,20 +3,20 @@
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ecg.archive import places
 from ecg.archive.places import File
 from ecg.detector.tables import INPUTS
+from ecg.detector.zarr_array import FORMAT_2, FORMAT_3
 from ecg.exceptions import InputError, printable
-from ecg.files import sha256
+from ecg.files import LARGEST_JSON, sha256
 from ecg.recordings.reading.physionet import PREFIX
 from ecg.recordings.reading.wfdb_record import MAX_HEADER, NAME
 
 RECORDINGS = (".hea", ".edf", ".bdf", ".rec", ".ecg", ".npy", ".csv", ".tsv", ".zip")  # that are found in folders
 HEADER = ".hea"
-ZARR = (".zarray", "zarr.json")  # one of them is in the folder of an array
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ def recordings(inputs: Sequence[str], annotations: str | None = None, without: s
     )
 
 
-def tables(inputs: Sequence[str], arrays: Callable[[str, str, str], Iterable[Input]], without: str = "") -> list[Input]:
+def tables(inputs: Sequence[str], arrays: Callable[[Input], Iterable[Input]], without: str = "") -> list[Input]:
     """The tables of beats that are named, or that are in named folders.
 
     Parameters
     ----------
-    arrays : the parts of a Zarr array, by its name, its place and its stamp
+    arrays : the parts of a Zarr array, given as one input
     without : as `recordings` takes it
 
     Raises
@@ -123,14 +123,14 @@ def _recordings(place: str, annotations: str | None) -> Iterator[Input]:
             yield _input(_name(file.path, base), file.path, own)
 
 
-def _tables(place: str, arrays: Callable[[str, str, str], Iterable[Input]]) -> Iterator[Input]:
+def _tables(place: str, arrays: Callable[[Input], Iterable[Input]]) -> Iterator[Input]:
     place = places.absolute(place)
     listed = {file.path: file for file in places.found(place)}
     base = _base(place, listed)
     within = _arrays(listed)
     for array, files in within.items():
         name = _name(array, _parent(place) if array == place else base)
-        yield from arrays(name, array, _stamp(files))
+        yield from arrays(replace(_input(name, array, files), files=(), rows=(0, 0)))
     parts = {file.path for files in within.values() for file in files}
     for file in _chosen(place, listed, tuple(INPUTS)):
         if file.path not in parts:
@@ -222,10 +222,17 @@ class _Records:
 
 def _arrays(listed: Mapping[str, File]) -> dict[str, list[File]]:
     """The Zarr arrays among files: the files of each, by its folder."""
-    described = [file for path, file in listed.items() if path.endswith(tuple(f"/{name}" for name in ZARR))]
-    folders = [
-        _parent(file.path)
+    described = [file for path, file in listed.items() if path.endswith((f"/{FORMAT_2}", f"/{FORMAT_3}"))]
+    described = [file for file in described if file.size <= LARGEST_JSON]
+    arrays: dict[str, list[File]] = {
+        _parent(file.path): []
         for file, content in zip(described, places.contents(described), strict=True)
-        if file.path.endswith(ZARR[0]) or b'"array"' in content  # rather than a group
-    ]
-    return {folder: [file for path, file in listed.items() if path.startswith(f"{folder}/")] for folder in folders}
+        if file.path.endswith(FORMAT_2) or b'"array"' in content  # rather than a group
+    }
+    for path, file in listed.items() if arrays else ():
+        folder = _parent(path)
+        while folder and folder not in arrays:
+            folder = _parent(folder)
+        if folder:
+            arrays[folder].append(file)
+    return arrays

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ecg.detector.zarr_array import EXTRAS
 from ecg.exceptions import InputError, needed_for, printable
 from ecg.files import PARTIAL, replacing
 
-EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az"}  # what installs a store's package, by protocol
 WILD = "*?["
 BLOCK = 2**20  # bytes that are copied at a time
 
