@@ -91,10 +91,9 @@ def _store(place: str) -> tuple[Any, str]:
     with reached(place):
         try:
             store, path = fsspec.url_to_fs(place)
-        except ImportError as error:
-            extra = EXTRAS[protocol]
+        except ImportError:
             raise InputError(
-                f"{protocol}:// needs {error.name or 'a package'}: pip install 'ecg-anomaly-detector[archive,{extra}]'"
+                f"{protocol}:// needs what is not installed: pip install 'ecg-anomaly-detector[{EXTRAS[protocol]}]'"
             ) from None
         store.invalidate_cache()  # others write there, too
     return store, path

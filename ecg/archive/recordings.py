@@ -108,10 +108,10 @@ class ScanRecordings(Job):
         models = {"hearts": self.hearts.sha256, "model": self.model and self.model.sha256}
         return {"job": "scan"} | models | {name: getattr(self, name) for name in options}
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The alarms and the episodes: partitions of two tables."""
         return [
-            places.within(self.folder, table, f"recording={quote(one.name, safe='')}", f"{table}.parquet")
+            places.within(self.folder, table, f"recording={quote(name, safe='')}", f"{table}.parquet")
             for table in (ALARMS, EPISODES)
         ]
 
@@ -132,7 +132,7 @@ class ScanRecordings(Job):
         scanned = self.scan(one, place, stretches)
         figures = _figures(scanned)
         for result, frame, columns in zip(
-            self.results(one),
+            self.results(one.name),
             (scanned.alarms, scanned.episodes),
             (records.COLUMNS, episodes.COLUMNS),
             strict=True,
@@ -190,15 +190,15 @@ class ReportRecordings(ScanRecordings):
 
     kept: ClassVar[tuple[str, ...] | None] = None
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The page."""
-        return [places.within(self.folder, f"{one.name}.html")]
+        return [places.within(self.folder, f"{name}.html")]
 
     def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
         """Scan the recording again, and write its page."""
         from ecg.scanning.page import page
 
-        (result,) = self.results(one)
+        (result,) = self.results(one.name)
         places.write(result, page(self.scan(one, place, stretches)).encode())
         return {}
 
