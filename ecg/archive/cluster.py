@@ -35,6 +35,8 @@ PACKAGES = (  # which decide a result
     *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
 )
 
+_LOUD = ("asyncio", "distributed", "tornado")
+
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
 
 
@@ -84,7 +86,8 @@ def started(workers: int) -> Iterator[Client]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Dask's own messages about connections, which are told in other words, are not printed."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOUD]
+    loggers = list(map(logging.getLogger, names))
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

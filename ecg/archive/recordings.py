@@ -30,6 +30,7 @@ from ecg.scanning.findings import finding
 from ecg.scanning.judges import Judge, judge_by, load_model
 from ecg.scanning.kinds import NOISE
 from ecg.scanning.records import Scan
+from ecg.scanning.report import DIGITS
 from ecg.scanning.scan import scan_by
 
 ALARMS, EPISODES, REPORTS = "alarms", "episodes", "reports"  # folders
@@ -138,8 +139,9 @@ class ScanRecordings(Job):
             strict=True,
         ):
             schema = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in columns])
+            numbers = {name: frame[name].map(_rounded) for name in columns if schema.field(name).type == pa.float64()}
             with places.writing(result) as file:
-                _write(file, pa.Table.from_pandas(frame, schema, preserve_index=False))
+                _write(file, pa.Table.from_pandas(frame.assign(**numbers), schema, preserve_index=False))
         places.remove(self.report(one.name))  # of an earlier content or model
         return figures
 
@@ -210,6 +212,11 @@ class ReportRecordings(ScanRecordings):
 
 def _write(file: BinaryIO, table: pa.Table) -> None:
     parquet.write_table(table.replace_schema_metadata(), file)
+
+
+def _rounded(number: float) -> float:
+    """As in a report: the last digits of a float64 depend on the processor."""
+    return float(f"{number:.{DIGITS}g}")
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[float, str]:
