@@ -99,9 +99,10 @@ class Calibration(Strict):
         """
         grid = np.quantile(scores, 1 - np.logspace(0, -GRID_DECADES, GRID))
         grid = np.unique([rounded(score, DIGITS) for score in grid.tolist()])
+        ends = np.cumsum(np.bincount(patient, minlength=len(names)))[:-1]
+        by_patient = np.split(scores[np.argsort(patient, kind="stable")], ends)
         patients = []
-        for i, name in enumerate(names):
-            own = np.sort(scores[patient == i])
+        for i, (name, own) in enumerate(zip(names, map(np.sort, by_patient), strict=True)):
             shares = 1 - np.searchsorted(own, grid, side="left") / len(own)
             patients.append(Patient(name=name, fold=int(fold[i]), beats=len(own), shares=shares.tolist()))
         return cls(model_sha256=model_sha256, alpha=alpha, folds=folds, scores=grid.tolist(), patients=patients)
