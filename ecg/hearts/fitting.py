@@ -4,8 +4,8 @@ Patients are split at random into folds; member k is fitted to all patients but 
 folds. So every patient can be judged by members that have never seen him, which is what calibration needs, and what
 anyone needs who measures on the patients that the model was trained on.
 
-Beats, and the anomalies simulated from them, stand in files and are worked on part by part: a beat more costs some tens
-of bytes of memory. The foreign shapes of simulated anomalies come from patients of the same part.
+Beats, and the anomalies simulated from them, stand in files and are worked on part by part: one beat more takes some
+tens of bytes of memory. The foreign shapes of simulated anomalies come from patients of the same part.
 """
 
 import itertools
@@ -37,7 +37,8 @@ from ecg.training.devices import device_named, seeded
 torch.set_num_threads(1)  # how many threads share a sum changes its last bit
 
 CPU = torch.device("cpu")
-PARTITION = 2**16  # beats at a time
+PARTITION = 2**16  # beats that anomalies are simulated from at a time
+SCORED = 2**13  # beats that are scored at a time: all members' features of them are in memory
 OnStep = Callable[[], object]
 
 
@@ -169,7 +170,8 @@ def _train(
 def _held_out(network: Network, normal: Rows, fold: np.ndarray, folds: int) -> np.ndarray:
     """The score of each beat, whose fold is known, by the members that have not seen the patient: float32 (n,)."""
     held_out = np.empty(len(normal), np.float32)
-    for part in _parts(len(normal)):
+    for start in range(0, len(normal), SCORED):
+        part = slice(start, start + SCORED)
         sums = network(torch.from_numpy(normal[part]).to(network.mean.device))[-1].numpy(force=True)
         if not np.isfinite(sums).all():
             raise InputError(

@@ -10,11 +10,14 @@ from ecg.exceptions import InputError
 
 REMEDY = "the environment variable TMPDIR names another folder"
 
+AT_ONCE = 2**10  # rows
+
 
 class Rows:
-    """Rows of float32 in a file, of which those that are asked for come into memory.
+    """Rows of float32 in a file, of which those that are asked for are copied into memory.
 
-    The file is mapped only while rows are copied from it, so that what was read once does not stay in memory.
+    For rows here and there the file is mapped into memory, and mapped anew after AT_ONCE of them: with each row that is
+    read, the operating system maps what stands around it, and in the end all of the file.
 
     Parameters
     ----------
@@ -45,5 +48,14 @@ class Rows:
         return self._length
 
     def __getitem__(self, chosen: np.ndarray | slice) -> np.ndarray:
-        rows = np.asarray(np.memmap(self._path, np.float32, "r", shape=(self._length, self.width)))[chosen]
-        return rows.copy() if isinstance(chosen, slice) else rows  # an array of indices has copied them already
+        """Copy a range of rows, or those at an array of indices of any shape: float32 of shape (..., width)."""
+        if isinstance(chosen, slice):
+            start, stop, _ = chosen.indices(self._length)
+            rows = np.fromfile(self._path, np.float32, (stop - start) * self.width, offset=4 * start * self.width)
+            return rows.reshape(-1, self.width)
+        rows = np.empty((chosen.size, self.width), np.float32)
+        for first in range(0, chosen.size, AT_ONCE):
+            mapped = np.memmap(self._path, np.float32, "r", shape=(self._length, self.width))
+            some = slice(first, first + AT_ONCE)
+            rows[some] = mapped[chosen.ravel()[some]]
+        return rows.reshape(*chosen.shape, self.width)
