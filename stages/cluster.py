@@ -1,7 +1,7 @@
 """Joblib's tasks on a Dask cluster, if the environment variable ECG_SCHEDULER is the address of its scheduler.
 
 Its workers are started in the root of a clone with the same commit and the same data, each with one thread:
-`python -m dask worker ADDRESS --nworkers auto --nthreads 1`.
+`python -m dask worker ADDRESS --nworkers -1 --nthreads 1`.
 """
 
 import os
