@@ -10,14 +10,12 @@ from ecg.exceptions import InputError
 
 REMEDY = "the environment variable TMPDIR names another folder"
 
-AT_ONCE = 2**10  # rows
-
 
 class Rows:
     """Rows of float32 in a file, of which those that are asked for are copied into memory.
 
-    For rows here and there the file is mapped into memory, and mapped anew after AT_ONCE of them: with each row that is
-    read, the operating system maps what stands around it, and in the end all of the file.
+    They are read, not mapped into memory: with each row that is touched, the operating system may map 2 MB around it,
+    and in the end all of the file.
 
     Parameters
     ----------
@@ -54,8 +52,8 @@ class Rows:
             rows = np.fromfile(self._path, np.float32, (stop - start) * self.width, offset=4 * start * self.width)
             return rows.reshape(-1, self.width)
         rows = np.empty((chosen.size, self.width), np.float32)
-        for first in range(0, chosen.size, AT_ONCE):
-            mapped = np.memmap(self._path, np.float32, "r", shape=(self._length, self.width))
-            some = slice(first, first + AT_ONCE)
-            rows[some] = mapped[chosen.ravel()[some]]
+        with self._path.open("rb", buffering=0) as file:
+            for row, index in zip(rows, chosen.ravel().tolist(), strict=True):
+                file.seek(4 * self.width * index)
+                file.readinto(row)
         return rows.reshape(*chosen.shape, self.width)

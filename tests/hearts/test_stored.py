@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ecg.exceptions import InputError
-from ecg.hearts import fitting, stored
+from ecg.hearts import fitting
 from ecg.hearts.beats import NormalBeats, StoredBeats
 from ecg.hearts.fitting import Fit, fit, tensor
 from ecg.hearts.model import score_of
@@ -42,8 +42,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_rows_come_back_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "AT_ONCE", 7)
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     expected = np.random.default_rng(0).random((50, 3), np.float32)
     rows = Rows.written(tmp_path / "rows", iter(np.split(expected, [0, 20, 21])))
     assert (len(rows), rows.width) == (50, 3)
