@@ -143,7 +143,7 @@ def test_a_calibration_that_is_written_is_read_as_it_was(
 
 
 def test_a_calibration_on_thousands_of_patients_is_read(tmp_path: Path) -> None:
-    patients, path = 3000, tmp_path / CALIBRATION
+    patients, path = 3500, tmp_path / CALIBRATION
     scores = np.random.default_rng(0).random(7 * patients)
     path.write_bytes(calibrated(scores, np.arange(7 * patients) % patients).content())
     assert path.stat().st_size > LARGEST_JSON
