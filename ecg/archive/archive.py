@@ -115,7 +115,8 @@ def work(job: Job, task: Task, stretches: Sequence[Any] = ()) -> Done:
     Raises
     ------
     InputError, OSError
-        if the job cannot be done here, or results cannot be written, which ends the run. All that is wrong with the input itself becomes a reason.
+        if the job cannot be done here, or results cannot be written, which ends the run. All that is wrong with the
+        input itself becomes a reason.
     """
     job.load()
     one, before, settings = task.one, task.before, manifest.hashed(job.settings())

@@ -72,7 +72,7 @@ def score(
     if how.asked_for or is_archive(tables) or _is_folder(output, output_format):
         if input_format or output_format:
             raise typer.BadParameter(
-                "many tables have the format of their names, and become Parquet", param_hint="--to"
+                "many tables have the formats of their names and become Parquet", param_hint="--to"
             )
         if STANDARD in tables or not _is_folder(output, None):
             raise InputError("many tables, or one that workers score, are written to a folder: --output FOLDER")
