@@ -191,16 +191,16 @@ class _Records:
     def read(self, headers: Sequence[str]) -> None:
         """Read headers, and those of their segments."""
         files = [file for path in headers if path not in self.names and (file := self._file(path)) is not None]
-        files = [file for file in files if file.size <= MAX_HEADER]
+        contents = places.contents([file for file in files if file.size <= MAX_HEADER])
         segments = list[str]()
-        for file, content in zip(files, places.contents(files), strict=True):
+        for path, content in contents.items():
             lines = [line.split() for line in content.decode("ascii", "ignore").splitlines()]
             record, *rest = [line for line in lines if line and not line[0].startswith("#")] or [[""]]
             names = list(dict.fromkeys(line[0] for line in rest if re.fullmatch(NAME, line[0])))
             if "/" in record[0]:
                 names = [f"{name}{HEADER}" for name in names]
-                segments += [f"{_parent(file.path)}/{name}" for name in names]
-            self.names[file.path] = names
+                segments += [f"{_parent(path)}/{name}" for name in names]
+            self.names[path] = names
         if segments:
             self.segments |= set(segments)
             self.read(segments)
@@ -225,9 +225,9 @@ def _arrays(listed: Mapping[str, File]) -> dict[str, list[File]]:
     described = [file for path, file in listed.items() if path.endswith((f"/{FORMAT_2}", f"/{FORMAT_3}"))]
     described = [file for file in described if file.size <= LARGEST_JSON]
     arrays: dict[str, list[File]] = {
-        _parent(file.path): []
-        for file, content in zip(described, places.contents(described), strict=True)
-        if file.path.endswith(FORMAT_2) or b'"array"' in content  # rather than a group
+        _parent(path): []
+        for path, content in places.contents(described).items()
+        if path.endswith(FORMAT_2) or b'"array"' in content  # rather than a group
     }
     for path, file in listed.items() if arrays else ():
         folder = _parent(path)

@@ -68,7 +68,7 @@ def load(folder: str) -> dict[str, Done]:
     """The records of a folder of results, by the names of the inputs; damaged ones count as none."""
     files = [file for file in places.found(places.within(folder, DONE)) if file.path.endswith(".json")]
     records = dict[str, Done]()
-    for content in places.contents(files):
+    for content in places.contents(files).values():
         done = _parsed(content)
         if done is not None:
             records[done.name] = done

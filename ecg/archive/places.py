@@ -205,16 +205,20 @@ def content(place: str) -> bytes | None:
             return None
 
 
-def contents(files: Sequence[File]) -> list[bytes]:
-    """What small files hold, all of one store; many at a time where the store can."""
-    remote = [file.path for file in files if is_remote(file.path)]
-    if not remote:
-        return [Path(file.path).read_bytes() for file in files]
-    store, _ = _store(remote[0])
-    with reached(remote[0]):
-        names = [store._strip_protocol(path) for path in remote]
-        held = store.cat(names) if len(names) > 1 else {names[0]: store.cat_file(names[0])}
-    return [held[name] for name in names]
+def contents(files: Sequence[File]) -> dict[str, bytes]:
+    """What small files of one place hold, by their paths; those that cannot be read are left out."""
+    paths = [file.path for file in files]
+    if not any(map(is_remote, paths)):
+        held = {}
+        for path in paths:
+            with suppress(OSError):
+                held[path] = Path(path).read_bytes()
+        return held
+    store, _ = _store(paths[0])
+    with reached(paths[0]):
+        by_name = {store._strip_protocol(path): path for path in paths}
+        read = store.cat([*by_name, next(iter(by_name))], on_error="omit")  # of a single one, it gives no dictionary
+    return {by_name[name]: content for name, content in read.items()}
 
 
 @contextmanager
