@@ -21,6 +21,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, as_completed, get_worker, rpc
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from ecg.archive import places
@@ -34,6 +35,8 @@ FAILURES = 10  # workers that may end with an input before it is given up, one a
 PACKAGES = (  # which decide a result
     *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
 )
+
+LOUD = ("asyncio", "distributed", "tornado")  # packages
 
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
 
@@ -83,7 +86,8 @@ def started(workers: int) -> Iterator[Client]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Dask's own messages about connections, which are told in other words, are not printed."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio", "tornado")]
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOUD]
+    loggers = [logging.getLogger(name) for name in (*LOUD, *names)]  # some have a level and a handler of their own
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
@@ -148,7 +152,7 @@ class Cluster:
                 yield done
                 running.update(submit(shared, task) for task in islice(waiting, 1))
         except OSError as error:
-            if self.client.status != "running":
+            if self.client.status != "running" or isinstance(error, CommClosedError):
                 raise self._lost() from None
             raise error
 
