@@ -30,6 +30,7 @@ COMMANDS = {
     "mistakes": "python -m benchmarks.mistakes",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
     "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
+    "replicas": "python -m benchmarks.replicas",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
     "speed": "python -m benchmarks.speed",
     "verify": "python -m benchmarks.verify --everywhere",

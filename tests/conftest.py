@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -74,9 +74,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
 
 
+@cache
+def as_committed() -> Params:
+    """The parameters, read once: a test may calibrate a thousand times."""
+    return params.load(ROOT / "params.yaml")
+
+
 @pytest.fixture(scope="session")
 def committed() -> Params:
-    return params.load(ROOT / "params.yaml")
+    return as_committed()
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +120,7 @@ def normal(train: Beats) -> np.ndarray:
 
 def scaling(samples: np.ndarray, kind: str) -> Scaling:
     """A scaling of this kind, otherwise as committed, fitted to `samples`."""
-    settings = params.load(ROOT / "params.yaml").preprocess.model_copy(update={"scaling": kind})
+    settings = as_committed().preprocess.model_copy(update={"scaling": kind})
     return Scaling.fit(samples, settings)
 
 
@@ -145,7 +151,7 @@ def assert_drawn_alike_whatever_matplotlib_is_set_to(draw: Callable[[Path], None
 
 def calibrating(**changes: object) -> Calibrate:
     """The calibrate section as committed, but for these changes."""
-    return params.load(ROOT / "params.yaml").calibrate.model_copy(update=changes)
+    return as_committed().calibrate.model_copy(update=changes)
 
 
 @pytest.fixture(scope="session")
@@ -337,4 +343,4 @@ def mitdb() -> Path:
 @pytest.fixture(scope="session")
 def recording() -> Recording:
     """How a recording is read and cut, as committed."""
-    return params.load(ROOT / "params.yaml").fetch.recording
+    return as_committed().fetch.recording

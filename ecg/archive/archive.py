@@ -57,8 +57,8 @@ class Job(ABC):
         """
 
     @abstractmethod
-    def results(self, one: Input) -> list[str]:
-        """The places of its results."""
+    def results(self, name: str) -> list[str]:
+        """The places of the results of an input of this name."""
 
     @abstractmethod
     def finish(self, inputs: Mapping[str, Input], done: Sequence[Done], workers: "Workers") -> dict[str, Any]:
@@ -148,9 +148,13 @@ def _do(job: Job, one: Input, done: Done, place: str, stretches: Sequence[Any]) 
 
 
 def _failed(job: Job, one: Input, done: Done) -> Done:
-    for place in job.results(one):  # of earlier content, or of an earlier model
-        places.remove(place)
+    _remove(job, one.name)  # what there is of earlier content, or of an earlier model
     return done
+
+
+def _remove(job: Job, name: str) -> None:
+    for place in job.results(name):
+        places.remove(place)
 
 
 def _said(error: Exception) -> str:
@@ -175,11 +179,13 @@ class Plan:
     inputs : all of them
     tasks : those to do
     done : the records of the others
+    stale : records of what an input consisted of before, such as parts of an array that has become smaller
     """
 
     inputs: list[Input]
     tasks: list[Task]
     done: list[Done]
+    stale: list[Done]
 
     @property
     def size(self) -> int:
@@ -208,25 +214,27 @@ class Outcome:
 
 def plan(job: Job, inputs: Sequence[Input]) -> Plan:
     """What there is to do in a folder of results; InputError if it is not one, or one of other inputs."""
-    records = manifest.load(job.folder)
+    records, sources, names = manifest.load(job.folder), {one.source for one in inputs}, {one.name for one in inputs}
+    stale = [done for done in records.values() if done.name not in names and done.source in sources]
     if job.kept is not None:
-        own = {*job.kept, *(_first(job, one) for one in inputs)}
-        manifest.check_folder(job.folder, own, {one.name for one in inputs}, records)
+        known = {*names, *(done.name for done in stale)}
+        own = {*job.kept, *(_first(job, name) for name in known)}
+        manifest.check_folder(job.folder, own, known, records)
     present = {file.path for file in places.found(job.folder)} if records else set[str]()
     settings, tasks, done = manifest.hashed(job.settings()), list[Task](), list[Done]()
     for one in inputs:
         before = records.get(one.name)
-        if before is not None and before.reason is None and not present.issuperset(job.results(one)):
+        if before is not None and before.reason is None and not present.issuperset(job.results(one.name)):
             before = None  # somebody has removed them
         if before is not None and before.of(one, settings) and before.lasts:
             done.append(before)
         else:
             tasks.append(Task(one, before))
-    return Plan(list(inputs), tasks, done)
+    return Plan(list(inputs), tasks, done, stale)
 
 
-def _first(job: Job, one: Input) -> str:
-    return job.results(one)[0].removeprefix(job.folder).strip("/").partition("/")[0]
+def _first(job: Job, name: str) -> str:
+    return job.results(name)[0].removeprefix(job.folder).strip("/").partition("/")[0]
 
 
 def measured(job: Job, planned: Plan) -> tuple[Input, float]:
@@ -257,8 +265,11 @@ def run(
         if results cannot be written, or the workers are lost: what is done stays, and the next run does the rest.
     """
     done, workers = list(planned.done), workers or Here()
-    if planned.tasks:
+    if planned.tasks or planned.stale:
         manifest.begin(job.folder)
+        for one in planned.stale:
+            manifest.forget(job.folder, one.name)
+            _remove(job, one.name)
         for one in workers.results(job, planned.tasks):
             done.append(one)
             on_done(one)

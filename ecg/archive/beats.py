@@ -47,14 +47,14 @@ class ScoreBeats(Job):
         """The model and the false-alarm rate."""
         return {"job": "score", "model": self.model.sha256, "alpha": self.alpha}
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The Parquet file of the verdicts."""
-        return [places.within(self.folder, f"{one.name}.parquet")]
+        return [places.within(self.folder, f"{name}.parquet")]
 
     def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
         """Score a table."""
         del stretches
-        (result,) = self.results(one)
+        (result,) = self.results(one.name)
         if one.rows is None:
             table = BeatTable.open(Path(place))
             with table.file, places.writing(result) as file:

@@ -21,7 +21,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, as_completed, get_worker, rpc
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from ecg.archive import places
@@ -36,7 +36,7 @@ PACKAGES = (  # which decide a result
     *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
 )
 
-LOUD = ("asyncio", "distributed", "tornado")  # packages
+_LOUD = ("asyncio", "distributed", "tornado")
 
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
 
@@ -67,6 +67,7 @@ def started(workers: int) -> Iterator[Client]:
     """A client of workers that are processes of this machine, of one thread each, as long as the block lasts."""
     settings = {
         "distributed.scheduler.allowed-failures": FAILURES,
+        "distributed.scheduler.worker-saturation": 1.0,  # no input waits at a worker
         "distributed.nanny.pre-spawn-environ.LOKY_MAX_CPU_COUNT": 1,
     }
     with (
@@ -86,8 +87,8 @@ def started(workers: int) -> Iterator[Client]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Dask's own messages about connections, which are told in other words, are not printed."""
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOUD]
-    loggers = [logging.getLogger(name) for name in (*LOUD, *names)]  # some have a level and a handler of their own
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOUD]
+    loggers = list(map(logging.getLogger, names))
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
@@ -172,11 +173,10 @@ class Cluster:
 
     def _submit(self, job: Job, shared: Any, task: Task) -> Any:
         parts = job.stretches(task.one)
-        stretches = [
-            self.client.submit(_stretch, shared, task.one, part, parts, pure=False)
-            for part in (range(parts) if parts > 1 else ())
-        ]
-        return self.client.submit(_work, shared, task, stretches, pure=False)
+        if parts == 1:
+            return self.client.submit(_work, shared, task, pure=False)
+        stretches = [self.client.submit(_stretch, shared, task.one, part, parts, pure=False) for part in range(parts)]
+        return self.client.submit(_join, shared, task, stretches, pure=False)
 
     def _result(self, job: Job, task: Task, future: Any) -> tuple[Done, str, dict[str, str | None] | None]:
         """What came of a task, on which worker, and that worker's packages."""
@@ -220,11 +220,17 @@ def _stretch(job: Job, one: Any, part: int, parts: int) -> Any:
         return None
 
 
-def _work(job: Job, task: Task, stretches: list[Any]) -> tuple[Done, str, dict[str, str | None]]:
+# Not _work: of tasks of one name with few dependencies, Dask gives a worker only as many as it has threads, so that a
+# worker that ends takes no others along.
+def _join(job: Job, task: Task, stretches: list[Any]) -> tuple[Done, str, dict[str, str | None]]:
+    return _work(job, task, () if any(part is None for part in stretches) else stretches)
+
+
+def _work(job: Job, task: Task, stretches: Sequence[Any] = ()) -> tuple[Done, str, dict[str, str | None]]:
     from ecg.archive import counters
 
     _share_threads()
-    done = work(job, task, [] if any(part is None for part in stretches) else stretches)
+    done = work(job, task, stretches)
     counters.count(job.unit, done)
     return done, get_worker().address, _versions()
 

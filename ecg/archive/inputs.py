@@ -25,7 +25,7 @@ class Input:
 
     name : of its results, without an ending; with slashes where it is in a folder
     source : what a person calls it: a path, an address, physionet:DATABASE/RECORD
-    files : that it consists of, the one that is opened first
+    files : that it consists of, the one that is opened first; none if it is read piece by piece from elsewhere
     size : of these together, in bytes
     stamp : changes when the content of these may have changed
     rows : of a Zarr array, from the first to before the last; None for all other inputs
@@ -105,7 +105,7 @@ def _check_name(each: Input) -> None:
 
 def _recordings(place: str, annotations: str | None) -> Iterator[Input]:
     if place.startswith(PREFIX):
-        yield Input(place.removeprefix(PREFIX), place, (place,), 0, place)
+        yield Input(place.removeprefix(PREFIX), place, (), 0, place)
         return
     place = places.absolute(place)
     for header in (f"{place}{HEADER}", f"{place.removesuffix('.dat')}{HEADER}"):

@@ -48,9 +48,9 @@ class LearnPatients(Job):
         options = ("lead", "rate", "start", "stop", "annotations")
         return {"job": NAME, "hearts": self.hearts.sha256} | {name: getattr(self, name) for name in options}
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The two files of a patient, the one that makes the folder a model last."""
-        return [places.within(self.folder, one.name, name) for name in (BEATS, PATIENT)]
+        return [places.within(self.folder, name, file) for file in (BEATS, PATIENT)]
 
     def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
         """Learn from a recording."""
@@ -67,7 +67,7 @@ class LearnPatients(Job):
         with tempfile.TemporaryDirectory(prefix="ecg-") as temporary:
             folder = Path(temporary, "patient")
             own.save(folder)
-            for result in self.results(one):
+            for result in self.results(one.name):
                 places.write(result, Path(folder, result.rpartition("/")[2]).read_bytes())
         return {"beats": own.source.beats}
 

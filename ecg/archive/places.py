@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ecg.detector.zarr_array import EXTRAS
+from ecg.detector.zarr_array import STORES
 from ecg.exceptions import InputError, needed_for, printable
 from ecg.files import PARTIAL, replacing
 
@@ -51,8 +51,8 @@ def is_remote(place: str) -> bool:
     protocol, separator, rest = place.partition("://")
     if not separator:
         return False
-    if protocol not in EXTRAS or "::" in rest:
-        known = ", ".join(f"{name}://" for name in EXTRAS)
+    if protocol not in STORES or "::" in rest:
+        known = ", ".join(f"{name}://" for name in STORES)
         raise InputError(f"{place} is no address of a store; these are read: {known}")
     return True
 
@@ -91,10 +91,9 @@ def _store(place: str) -> tuple[Any, str]:
     with reached(place):
         try:
             store, path = fsspec.url_to_fs(place)
-        except ImportError as error:
-            extra = EXTRAS[protocol]
+        except ImportError:
             raise InputError(
-                f"{protocol}:// needs {error.name or 'a package'}: pip install 'ecg-anomaly-detector[archive,{extra}]'"
+                f"{protocol}:// needs {STORES[protocol]}, which is not installed: pip install {STORES[protocol]}"
             ) from None
         store.invalidate_cache()  # others write there, too
     return store, path

@@ -30,6 +30,7 @@ from ecg.scanning.findings import finding
 from ecg.scanning.judges import Judge, judge_by, load_model
 from ecg.scanning.kinds import NOISE
 from ecg.scanning.records import Scan
+from ecg.scanning.report import DIGITS
 from ecg.scanning.scan import scan_by
 
 ALARMS, EPISODES, REPORTS = "alarms", "episodes", "reports"  # folders
@@ -108,10 +109,10 @@ class ScanRecordings(Job):
         models = {"hearts": self.hearts.sha256, "model": self.model and self.model.sha256}
         return {"job": "scan"} | models | {name: getattr(self, name) for name in options}
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The alarms and the episodes: partitions of two tables."""
         return [
-            places.within(self.folder, table, f"recording={quote(one.name, safe='')}", f"{table}.parquet")
+            places.within(self.folder, table, f"recording={quote(name, safe='')}", f"{table}.parquet")
             for table in (ALARMS, EPISODES)
         ]
 
@@ -132,14 +133,15 @@ class ScanRecordings(Job):
         scanned = self.scan(one, place, stretches)
         figures = _figures(scanned)
         for result, frame, columns in zip(
-            self.results(one),
+            self.results(one.name),
             (scanned.alarms, scanned.episodes),
             (records.COLUMNS, episodes.COLUMNS),
             strict=True,
         ):
             schema = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in columns])
+            numbers = {name: frame[name].map(_rounded) for name in columns if schema.field(name).type == pa.float64()}
             with places.writing(result) as file:
-                _write(file, pa.Table.from_pandas(frame, schema, preserve_index=False))
+                _write(file, pa.Table.from_pandas(frame.assign(**numbers), schema, preserve_index=False))
         places.remove(self.report(one.name))  # of an earlier content or model
         return figures
 
@@ -190,15 +192,15 @@ class ReportRecordings(ScanRecordings):
 
     kept: ClassVar[tuple[str, ...] | None] = None
 
-    def results(self, one: Input) -> list[str]:
+    def results(self, name: str) -> list[str]:
         """The page."""
-        return [places.within(self.folder, f"{one.name}.html")]
+        return [places.within(self.folder, f"{name}.html")]
 
     def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
         """Scan the recording again, and write its page."""
         from ecg.scanning.page import page
 
-        (result,) = self.results(one)
+        (result,) = self.results(one.name)
         places.write(result, page(self.scan(one, place, stretches)).encode())
         return {}
 
@@ -210,6 +212,11 @@ class ReportRecordings(ScanRecordings):
 
 def _write(file: BinaryIO, table: pa.Table) -> None:
     parquet.write_table(table.replace_schema_metadata(), file)
+
+
+def _rounded(number: float) -> float:
+    """As in a report: the last digits of a float64 depend on the processor."""
+    return float(f"{number:.{DIGITS}g}")
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[float, str]:

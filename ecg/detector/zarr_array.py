@@ -28,7 +28,9 @@ MOST_BEATS = 10**12  # above, zarr's own arithmetic of chunks is not exact
 LARGEST_CHUNK = 256 * 10**6  # bytes, unpacked
 MOST_CHUNKS = 10**6  # in a shard: its index is read anew for each block
 BLOCK = 16 * 10**6  # bytes that are unpacked at a time where chunks are smaller
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}  # by protocol
+# What opens the addresses of each store, by protocol.
+STORES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
+STORES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs")
 
 # How each codec is described to the library. The rest of its settings are of use only to who writes.
 _PACKED_2 = {name: {"id": name} for name in ("blosc", "gzip", "lz4", "zlib", "zstd")}
@@ -228,8 +230,8 @@ def _metadata_of(url: str) -> tuple[str, bytes]:
     except InputError:
         raise
     except ImportError as error:  # of what opens URLs of this protocol
-        extra = EXTRAS.get(url.partition("://")[0])
-        remedy = f"; pip install 'ecg-anomaly-detector[{extra}]'" if extra else ""
+        package = STORES.get(url.partition("://")[0])
+        remedy = f"; pip install {package}" if package else ""
         raise InputError(f"{url} cannot be read: {error}{remedy}") from None
     except Exception as error:  # whatever a store raises: of its own kinds, of its client's or the operating system's
         raise InputError(f"{url} cannot be read: {str(error) or type(error).__name__}") from None

@@ -279,7 +279,7 @@ def test_the_commands_are_functions_with_plain_arguments(
     shipped: Path, detector: Detector, beats: np.ndarray, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.csv"
-    commands.score(tmp_path / "beats.npy", output, alpha=0.1, quiet=True, models=shipped)
+    commands.score([str(tmp_path / "beats.npy")], str(output), alpha=0.1, quiet=True, models=shipped)
     np.testing.assert_array_equal(rows(output.read_bytes())["anomalous"], detector.score(beats, 0.1).anomalous)
 
 

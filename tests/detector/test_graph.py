@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from ecg import models
 from ecg.detector import graph
 from ecg.detector.detector import Detector
 from ecg.detector.graph import OPERATORS, check_graph
@@ -20,10 +19,6 @@ from ecg.detector.model import OUTPUTS, Model
 from ecg.exceptions import InputError
 from ecg.hearts.model import SHIPPED as NORMAL_HEARTS
 from ecg.hearts.model import HeartModel
-from ecg.params import Params
-from ecg.training.ensemble import Ensemble
-from ecg.training.export import to_onnx
-from ecg.training.scaling import Scaling
 from tests.conftest import ROOT
 
 LENGTH = 16
@@ -70,15 +65,6 @@ def add(model: ModelProto, operator: str, *inputs: str | TensorProto, **attribut
 
 def test_a_small_model_is_accepted(small: ModelProto) -> None:
     assert Model(small.SerializeToString()).length == LENGTH
-
-
-@pytest.mark.parametrize(
-    ("name", "scaling"), [("dense", "none"), ("dense", "standard"), *((name, "filter") for name in models.names())]
-)
-def test_every_architecture_is_accepted(name: str, scaling: str, committed: Params, normal: np.ndarray) -> None:
-    fitted = Scaling.fit(normal, committed.preprocess.model_copy(update={"scaling": scaling}))
-    autoencoder = models.build(name, committed.models, 3, normal.shape[1])
-    assert Model(to_onnx(Ensemble(autoencoder, fitted), normal[:8])).members == 3
 
 
 def test_the_model_of_normal_hearts_is_accepted() -> None:

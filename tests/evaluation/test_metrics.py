@@ -79,7 +79,7 @@ def test_placements_of_two_detectors_give_the_difference_of_their_areas(seed: in
     assert difference.interval() == pytest.approx((gap.mean(), gap.mean() - half, gap.mean() + half), abs=1e-6)
 
 
-@given(several, several, st.integers(2, 30), st.integers(0, 2**32 - 1))
+@given(several, several, st.integers(2, 8), st.integers(0, 2**32 - 1))
 def test_bootstrapped_metrics_are_scikit_learns_of_the_same_resamples(
     normal: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int
 ) -> None:

@@ -14,8 +14,8 @@ import pytest
 from ecg import params
 from tests.conftest import STAGES, Run, metrics_in, ran, set_param
 
-MODELS = ["dense", "vae"]
-SHORT = ["-S", "train.epochs=1", "-S", "evaluate.resamples=100"]
+MODELS = ["conv1d", "vae"]
+SHORT = ["-S", "train.epochs=4", "-S", "evaluate.resamples=100"]
 
 
 @pytest.fixture
@@ -61,10 +61,11 @@ def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_works
     assert output.count("Success") == 4, output
     table = [row for row in shown(queue, run, "--precision", "9") if row["typ"].startswith("branch")]
     assert sorted((row["train.model"], row["train.seed"]) for row in table) == [(m, s) for m in MODELS for s in "01"]
-    assert {row["train.epochs"] for row in table} == {"1"}
+    assert {row["train.epochs"] for row in table} == {"4"}
     assert len({row["auc"] for row in table}) == 4
+    assert all(float(row[metric]) > 0.9 for row in table for metric in ("auc", "development_auc"))
     logs = run(queue, "dvc", "queue", "logs", table[0]["Experiment"])
-    assert re.search(r"^epoch 1 of 1: error 0\.\d+ fitted, 0\.\d+ held out$", logs, re.MULTILINE)
+    assert re.search(r"^epoch 4 of 4: error 0\.\d+ fitted, 0\.\d+ held out$", logs, re.MULTILINE)
     for row in table:
         committed = run(queue, "git", "show", f"{row['rev']}:metrics/evaluate.json")
         assert float(row["auc"]) == json.loads(committed)["auc"]
@@ -74,14 +75,15 @@ def test_a_sweep_of_models_and_seeds_by_two_workers_leaves_a_table_and_the_works
 
     rows = run(queue, "python", "-m", "benchmarks.seeds", "f1", "auc").splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    (short,) = [row for row in cells if row[0] == "train.epochs=1, evaluate.resamples=100"]
-    assert short[1] == "2"
-    assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", short[2])
+    short = [row for row in cells if "train.epochs=4" in row[0]]
+    assert [any(f"train.model={model}" in row[0] for row in short) for model in MODELS] == [True, True]
+    assert [row[1] for row in short] == ["2", "2"]
+    assert all(re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", row[2]) for row in short)
     assert ["as committed", "1"] in [row[:2] for row in cells]
 
     lines = run(queue, "python", "-m", "benchmarks.experiments").splitlines()
     assert max(map(len, lines)) <= 100
-    assert sum("train.epochs=1" in line for line in lines) == 4
+    assert sum("train.epochs=4" in line for line in lines) == 4
 
 
 def test_one_number_is_one_parameter_and_one_column(queue: Path, run: Run) -> None:

@@ -165,9 +165,9 @@ def test_a_wrong_model_is_reported_before_anything_is_made(
     assert not (clone / "models").exists()
 
 
-@pytest.mark.parametrize("model", ["conv1d", "lstm", "vae"])
-def test_another_architecture_goes_through_the_same_pipeline(clone: Path, run: Run, model: str) -> None:
-    set_param(clone, "train", "model", model)
+def test_another_architecture_goes_through_the_same_pipeline(clone: Path, run: Run) -> None:
+    """The one of which a graph is largest; a sweep in test_experiments.py takes the others."""
+    set_param(clone, "train", "model", "lstm")
     set_param(clone, "train", "epochs", 12)
     assert ran(run(clone, "dvc", "repro")) == ["preprocess", "train", "calibrate", "evaluate"]
     metrics = metrics_in(clone, "evaluate")

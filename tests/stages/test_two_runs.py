@@ -17,7 +17,7 @@ WAITING = [sys.executable, "-m", "stages"]
 PIPELINE = """
 stages:
   slow:
-    cmd: echo ran >> ran.log && sleep 3 && echo done > slow.txt
+    cmd: echo ran >> ran.log && until [ -e go ]; do sleep 0.05; done && echo done > slow.txt
     outs: [slow.txt]
   last:
     cmd: cp slow.txt last.txt
@@ -28,7 +28,7 @@ stages:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, environment: dict[str, str]) -> Path:
-    """A pipeline of two stages, the first of which takes seconds."""
+    """A pipeline of two stages, the first of which takes until there is a file named go."""
     subprocess.run([DVC[0], "init", "--quiet", "--no-scm"], cwd=tmp_path, env=environment, check=True, timeout=60)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     return tmp_path
@@ -66,10 +66,11 @@ def test_the_second_run_waits_for_the_first_and_finds_its_work_done(
     with running(first, pipeline, environment) as one:
         wait_until_it_runs(pipeline)
         with running(WAITING, pipeline, environment) as other:
+            assert "waiting for" in other.stdout.readline()
+            (pipeline / "go").touch()
             printed = other.communicate(timeout=120)[0]
             assert other.returncode == 0, printed
         assert one.wait(60) == 0
-    assert "waiting for" in printed
     assert (pipeline / "ran.log").read_text() == "ran\n"
     assert (pipeline / "last.txt").read_text() == "done\n"
 
@@ -83,6 +84,7 @@ def test_without_waiting_the_second_run_names_the_process_that_is_at_work(
             printed = other.communicate(timeout=120)[0]
             assert other.returncode != 0
         assert "is busy, it is being blocked by" in printed
+        (pipeline / "go").touch()
         assert one.wait(60) == 0
 
 

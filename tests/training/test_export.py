@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ecg import models
+from ecg.detector.model import Model
 from ecg.exceptions import InputError
 from ecg.params import Params
 from ecg.training import export, fitting
@@ -40,7 +41,7 @@ def run(model: bytes, beats: np.ndarray) -> list[np.ndarray]:
         (3, "none", 140, "vae", {"hidden": [16], "latent": 3, "beta": 0.1, "score": "error"}),
     ],
 )
-def test_onnx_gives_what_torch_gives(
+def test_every_architecture_is_accepted_as_a_model_and_gives_what_torch_gives(
     normal: np.ndarray, committed: Params, folds: int, kind: str, length: int, name: str, section: dict
 ) -> None:
     settings = committed.train.model_copy(update={"folds": folds, "epochs": 1, "batch_size": 64})
@@ -50,7 +51,9 @@ def test_onnx_gives_what_torch_gives(
     beats = np.random.default_rng(0).normal(size=(11, length)).astype(np.float32)
     with torch.no_grad():
         expected = fit.ensemble(torch.from_numpy(beats))
-    for theirs, ours in zip(run(export.to_onnx(fit.ensemble, samples), beats), expected, strict=True):
+    content = export.to_onnx(fit.ensemble, samples)
+    assert Model(content).members == folds  # whose graph has been checked
+    for theirs, ours in zip(run(content, beats), expected, strict=True):
         np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-4, atol=1e-5)
 
 
