@@ -119,7 +119,8 @@ def cost(arguments: tuple[str, ...], inputs: Path, *options: str) -> Cost:
                 process.wait(timeout=0.1)
                 break
             largest = max(largest, _peak(client))
-            workers |= {child.pid: _peak(child) for child in _children(client)}
+            for child in _children(client):
+                workers[child.pid] = max(workers.get(child.pid, 0), _peak(child))
         seconds = time.perf_counter() - start
         if process.poll() != 0:
             process.kill()
