@@ -37,6 +37,7 @@ from ecg.recordings.cutting import BeatWindows
 from ecg.recordings.reading import open_lead
 from ecg.recordings.signals import process_lead
 from hearts.train import load, patients_of
+from stages import cluster
 
 TABLE = Path("hearts/architectures.csv")
 LATENT_SIZES = (0, 2, 8, 16)  # the first is that of the predictor
@@ -57,7 +58,9 @@ def main() -> None:
     settings = load()
     names, paths = patients_of(settings.collect)
     read = delayed(_read)
-    recordings = list(tqdm(Parallel(cpu_count(), return_as="generator")(read(path, settings) for path in paths)))
+    with cluster.joined():
+        parts = Parallel(cpu_count(), return_as="generator")(read(path, settings) for path in paths)
+        recordings = list(tqdm(parts, total=len(paths), disable=None))
     normal = NormalBeats.joined([beats for beats, _, _ in recordings])
     own = settings.train.network
     shipped = (own.shape_weight, own.discriminator_weight, own.excess_weight, own.timing_weight)

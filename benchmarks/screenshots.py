@@ -1,7 +1,8 @@
 """Pictures of all that a person looks at, on a wide and a narrow screen: `python -m benchmarks.screenshots`.
 
-README.md, the site, the plots page, each view of the dashboard, the service's documentation and the report of a scan
-are drawn in one headless Chromium that refuses every other host. The status is 1, and each reason is printed, if a page
+README.md, the site, the plots page, each view of the dashboard, the service's documentation, the report of a scan and
+the index of an archive are drawn in one headless Chromium that refuses every other host. The status is 1, and each
+reason is printed, if a page
 
 - asks another host for anything, so that it would be incomplete without a network,
 - writes an error to the console, or has an image that was not loaded,
@@ -22,6 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page
@@ -33,6 +35,8 @@ from benchmarks.clones import ROOT, environment
 from benchmarks.dashboard import CHARTS, charts, open_view, scanned, served_dashboard, settled, upload
 from benchmarks.deployment import strangers
 from benchmarks.service import served
+from ecg.archive import recordings
+from ecg.archive.archive import plan, run
 from ecg.dashboard import upload as upload_view
 from ecg.dashboard.page import VIEWS
 from ecg.data import beats
@@ -65,6 +69,7 @@ class Subject(StrEnum):
     DASHBOARD = "dashboard"
     SERVICE = "service"
     REPORT = "report"
+    ARCHIVE = "archive"
     SITE = "site"
 
 
@@ -181,12 +186,27 @@ def report(folder: Path) -> Iterator[list[Sight]]:
     yield [Sight("report", opening(page.as_uri(), "#timeline[data-drawn]"))]
 
 
+@contextmanager
+def archive(folder: Path) -> Iterator[list[Sight]]:
+    """The index of an archive, in which one recording is damaged."""
+    lead, rate = get_toy_ecg()
+    inputs = folder / "recordings"
+    inputs.mkdir()
+    for name, part in zip(("monday", "tuesday"), np.split(lead[: len(lead) // 2 * 2], 2), strict=True):
+        np.save(inputs / f"{name}.npy", part)
+    (inputs / "wednesday.edf").write_bytes(b"0       ")
+    job, found = recordings.archive([str(inputs)], str(folder / "results"), rate=rate)
+    run(job, plan(job, found))
+    yield [Sight("archive", opening((folder / "results" / recordings.INDEX).as_uri(), "#failed"))]
+
+
 SUBJECTS = {
     Subject.README: readme,
     Subject.PLOTS: plots,
     Subject.DASHBOARD: dashboard,
     Subject.SERVICE: service,
     Subject.REPORT: report,
+    Subject.ARCHIVE: archive,
     Subject.SITE: site,
 }
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
+    "population": "python -m benchmarks.population",
     "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
     "replicas": "python -m benchmarks.replicas",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",

@@ -15,7 +15,8 @@ service      the HTTP service
 dashboard    the Streamlit pages
 cli          the command line
 
-params and schema check what comes in, files writes what goes out, exceptions has the error that people see.
+params and schema check what comes in, files writes what goes out, cluster joins a Dask cluster, exceptions has the
+error that people see.
 """
 
 import importlib

@@ -74,6 +74,7 @@ class Train(Strict):
     batch_size: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
+    device: Literal["cpu", "cuda"]
     warp: Annotated[float, Field(ge=0, lt=1)]
     wander: Annotated[float, Field(ge=0)]
 

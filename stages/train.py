@@ -62,7 +62,8 @@ def summary(fit: fitting.Fit) -> dict[str, float]:
 def metadata(settings: Params) -> dict[str, str]:
     """What decides the model, for its metadata; what else there is to say stands beside it, in provenance.json."""
     model = settings.train.model
-    decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump()}
+    # The device is left out: it says where the model was computed, not what.
+    decided_by = {"models": {model: settings.models[model]}, "train": settings.train.model_dump(exclude={"device"})}
     recording = settings.fetch.recording.model_dump()
     return {
         **({"recording": json.dumps(recording_metadata(recording))} if settings.fetch.source == "recording" else {}),

@@ -46,7 +46,7 @@ settings.load_profile("default")
 # The second of them needs no clone, and so does not wait while another worker builds it.
 LONG = (
     *("pipeline", "dashboard_browser", "shown_code", "rebuild", "experiments", "stages", "dependencies", "sharing"),
-    *("benchmarks", "export", "training", "provenance", "own_recording", "tables"),
+    *("benchmarks", "export", "training", "provenance", "own_recording", "tables", "workers", "zarr_array"),
 )
 
 
@@ -55,7 +55,7 @@ SLOW = (
     *("browse", "charts", "choice", "connections", "context", "cutting", "figures", "first_try"),
     *("fitting", "fuzz", "graph", "hearts_pipeline", "learning", "limits", "memory", "model"),
     *("normal_hearts", "page", "promises", "quality", "r_peaks", "recording", "recordings", "report_browser"),
-    *("scan", "service", "sources", "stopping", "thresholds", "two_runs", "upload"),
+    *("runs", "scan", "service", "sources", "stopping", "stores", "thresholds", "two_runs", "upload"),
 )
 CLONE = "project"  # the fixture
 

@@ -47,6 +47,7 @@ def refusal(record: Any, tmp_path: Path) -> str:
         ("train", "learning_rate", "1e-3", "write 0.001"),
         ("train", "learning_rate", float("inf"), "finite number"),
         ("train", "schedule", "cosine", "'constant' or 'one_cycle'"),
+        ("train", "device", "gpu", "'cpu' or 'cuda'"),
         ("train", "warp", -0.1, "greater than or equal to 0"),
         ("train", "wander", "0.1", "valid number"),
         ("calibrate", "method", "guess", "'percentile', 'conformal', 'conformal_conditional', 'pot' or 'f1'"),

@@ -6,6 +6,7 @@ Not joblib.Memory, which keeps results as pickles and knows nothing of the depen
 import ast
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from ecg.files import read_all_arrays, sha256, write_arrays
+from stages import cluster
 
 PIPELINE = Path("benchmarks/dvc.yaml")
 FOLDER = Path("benchmarks/.tasks")
@@ -32,7 +34,8 @@ def compute(
 ) -> list[Result]:
     """The result of each task, in their order, from its file or computed, by `workers` processes side by side.
 
-    A file is used only if the task and every dependency are unchanged, comments and docstrings aside.
+    Tasks that may run side by side do so on a Dask cluster, if there is one (`stages.cluster`). A file is used only if
+    the task and every dependency are unchanged, comments and docstrings aside.
 
     Parameters
     ----------
@@ -42,11 +45,14 @@ def compute(
     content = _hash(_dependencies(name) if dependencies is None else dependencies)
     paths = [FOLDER / f"{name}-{sha256(json.dumps([content, task], sort_keys=True).encode())}.npz" for task in tasks]
     missing = {path: task for path, task in zip(paths, tasks, strict=True) if not path.exists()}
-    results = Parallel(workers, return_as="generator")(delayed(work)(task) for task in missing.values())
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=name, unit="task", disable=None) as progress:
-        for path, result in zip(missing, results, strict=True):
-            write_arrays(path, **result)
-            progress.update()
+    with cluster.joined() if workers > 1 else nullcontext():
+        results = Parallel(workers, return_as="generator")(delayed(work)(task) for task in missing.values())
+        with tqdm(
+            total=len(tasks), initial=len(tasks) - len(missing), desc=name, unit="task", disable=None
+        ) as progress:
+            for path, result in zip(missing, results, strict=True):
+                write_arrays(path, **result)
+                progress.update()
     return [read_all_arrays(path) for path in paths]
 
 

@@ -42,6 +42,10 @@ class Job(ABC):
         """What decides a result beside the content of the input."""
 
     @abstractmethod
+    def load(self) -> None:
+        """Load what is needed once in a process; InputError, which ends the run, if that cannot be used there."""
+
+    @abstractmethod
     def do(self, one: Input, place: str, stretches: Sequence[Any] = ()) -> dict[str, Any]:
         """Write the results of an input; what the run tells of it, as plain values.
 
@@ -111,8 +115,10 @@ def work(job: Job, task: Task, stretches: Sequence[Any] = ()) -> Done:
     Raises
     ------
     InputError, OSError
-        if results cannot be written, which ends the run. All that is wrong with the input itself becomes a reason.
+        if the job cannot be done here, or results cannot be written, which ends the run. All that is wrong with the
+        input itself becomes a reason.
     """
+    job.load()
     one, before, settings = task.one, task.before, manifest.hashed(job.settings())
     done = Done(one.name, one.source, one.size, one.stamp, "", settings, {})
     try:

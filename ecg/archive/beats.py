@@ -16,7 +16,7 @@ from ecg.archive.manifest import Done, Settings
 from ecg.archive.models import Files
 from ecg.detector.batch import score_batches, score_table
 from ecg.detector.detector import CALIBRATION, Detector
-from ecg.detector.model import MODEL
+from ecg.detector.model import MODEL, Device
 from ecg.detector.tables import BeatTable
 from ecg.detector.zarr_array import ZarrArray
 from ecg.exceptions import InputError
@@ -30,10 +30,12 @@ class ScoreBeats(Job):
 
     model : the files of the model
     alpha : the accepted false-alarm rate; None as calibrated
+    device : that computes
     """
 
     model: Files
     alpha: float | None = None
+    device: Device = "cpu"
 
     unit: ClassVar[str] = "parts"
 
@@ -41,11 +43,15 @@ class ScoreBeats(Job):
     def detector(self) -> Detector:
         """The detector, loaded once in a process."""
         with self.model.folder() as folder:
-            return Detector.load(folder)
+            return Detector.load(folder, self.device)
+
+    def load(self) -> None:
+        """Load the detector."""
+        self.detector  # noqa: B018 - which keeps it
 
     def settings(self) -> Settings:
-        """The model and the false-alarm rate."""
-        return {"job": "score", "model": self.model.sha256, "alpha": self.alpha}
+        """The model, the false-alarm rate and the device, which changes last digits."""
+        return {"job": "score", "model": self.model.sha256, "alpha": self.alpha, "device": self.device}
 
     def results(self, name: str) -> list[str]:
         """The Parquet file of the verdicts."""
@@ -77,7 +83,7 @@ class ScoreBeats(Job):
 
 
 def archive(
-    inputs: Sequence[str], output: str, models: Path, alpha: float | None = None
+    inputs: Sequence[str], output: str, models: Path, alpha: float | None = None, device: Device = "cpu"
 ) -> tuple[ScoreBeats, list[Input]]:
     """What scores the tables that inputs name, and those tables.
 
@@ -86,15 +92,17 @@ def archive(
     inputs : files, folders, patterns and addresses
     output : a folder, or its address
     models : the folder of the model
+    alpha, device : as those of ScoreBeats
 
     Raises
     ------
     InputError
         if the model cannot be used, or no verdict at this alpha is possible; if an input names nothing.
     """
-    job = ScoreBeats(places.absolute(output), Files.of(models, MODEL, CALIBRATION), alpha)
-    job.detector.score(np.empty((0, job.detector.length)), alpha)  # it tells what is wrong with them, before all else
-    return job, tables(inputs, lambda array: _parts(array, job.detector.length), job.folder)
+    job = ScoreBeats(places.absolute(output), Files.of(models, MODEL, CALIBRATION), alpha, device)
+    detector = Detector.load(models)  # the device may be one that only workers have
+    detector.score(np.empty((0, detector.length)), alpha)  # it tells what is wrong with them, before all else
+    return job, tables(inputs, lambda array: _parts(array, detector.length), job.folder)
 
 
 def _parts(array: Input, length: int) -> Iterator[Input]:

@@ -43,6 +43,10 @@ class LearnPatients(Job):
         with self.hearts.folder() as folder:
             return HeartModel.load(folder)
 
+    def load(self) -> None:
+        """Load the model of normal hearts."""
+        self._model  # noqa: B018 - which keeps it
+
     def settings(self) -> Settings:
         """The model, and the part of each recording that is learnt from."""
         options = ("lead", "rate", "start", "stop", "annotations")

@@ -103,6 +103,10 @@ class ScanRecordings(Job):
         with self.hearts.folder() as folder:
             return HeartModel.load(folder)
 
+    def load(self) -> None:
+        """Load the models."""
+        self.judge  # noqa: B018 - which keeps them
+
     def settings(self) -> Settings:
         """The models and what decides how recordings are read and judged."""
         options = ("lead", "rate", "alpha", "adaptive", "annotations")
@@ -269,7 +273,7 @@ def archive(
     of_each = None if model is None else learnt(places.absolute(str(model)))
     own = None if model is None or of_each is not None else _files(model)
     job = ScanRecordings(places.absolute(output), hearts, own, **options)
-    job.judge  # noqa: B018 - it tells what is wrong with the model, before all else
+    job.load()  # it tells what is wrong with the model, before all else
     found = recordings(inputs, job.annotations, job.folder)
     return job, found if of_each is None else with_learnt(found, places.absolute(str(model)), of_each)
 

@@ -71,14 +71,15 @@ def _team(how: How, planned: "Plan") -> Iterator["Workers | None"]:
         yield None
         return
     with needed_for("working side by side", "archive"):
-        from ecg.archive import cluster
+        from ecg import cluster
+        from ecg.archive.workers import Cluster
 
     def say(sentence: str) -> None:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
 
     joined = cluster.connected(how.scheduler) if how.scheduler is not None else cluster.started(how.workers or 1)
     with joined as client:
-        team = cluster.Cluster(client, say)
+        team = Cluster(client, say)
         if not how.quiet:
             print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
         if not team.threads:

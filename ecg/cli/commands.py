@@ -14,6 +14,7 @@ from ecg.cli.archives import DryRun, How, Scheduler, WorkerCount, is_archive, ru
 from ecg.exceptions import InputError, needed_for, printable
 
 if TYPE_CHECKING:
+    from ecg.detector.detector import Detector
     from ecg.scanning.records import Scan
 
 STANDARD = "-"  # standard input or output
@@ -54,6 +55,9 @@ def score(
     alpha: Alpha = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor a summary.")] = False,
     models: Models = MODELS,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="What computes: the processor, or an NVIDIA GPU.")
+    ] = "cpu",
     scheduler: Scheduler = None,
     workers: WorkerCount = None,
     dry_run: DryRun = False,
@@ -66,9 +70,20 @@ def score(
     """
     how, tables = How(scheduler, workers, dry_run, quiet), inputs or [STANDARD]
     if how.asked_for or is_archive(tables) or _is_folder(output, output_format):
-        _score_archive(tables, output, models, alpha, how, formats=input_format or output_format)
-    else:
-        _score_table(tables[0], output, input_format, output_format, models, alpha, quiet=quiet)
+        if input_format or output_format:
+            raise typer.BadParameter(
+                "many tables have the formats of their names and become Parquet", param_hint="--to"
+            )
+        if STANDARD in tables or not _is_folder(output, None):
+            raise InputError("many tables, or one that workers score, are written to a folder: --output FOLDER")
+        with needed_for("scoring archives", "archive"):
+            from ecg.archive import beats
+        run_archive(*beats.archive(tables, output, models, alpha, device), how)
+        return
+    from ecg.detector.detector import Detector
+
+    detector = Detector.load(models, device)
+    _score_table(detector, tables[0], output, input_format, output_format, alpha, quiet=quiet)
 
 
 def _is_folder(output: str, output_format: str | None) -> bool:
@@ -76,35 +91,19 @@ def _is_folder(output: str, output_format: str | None) -> bool:
     return "://" in output or path.is_dir() or not (output == STANDARD or output_format or path.suffix or path.exists())
 
 
-def _score_archive(
-    tables: list[str], output: str, models: Path, alpha: float | None, how: How, *, formats: str | None
-) -> None:
-    if STANDARD in tables or not _is_folder(output, None):
-        raise InputError("many tables, or one that workers score, are written to a folder: --output FOLDER")
-    if formats is not None:
-        raise typer.BadParameter(
-            "formats follow from the names of files, and the output is Parquet", param_hint="--from"
-        )
-    with needed_for("scoring archives", "archive"):
-        from ecg.archive import beats
-    run_archive(*beats.archive(tables, output, models, alpha), how)
-
-
 def _score_table(
+    detector: "Detector",
     table: str,
     output: str,
     input_format: str | None,
     output_format: str | None,
-    models: Path,
     alpha: float | None,
     *,
     quiet: bool,
 ) -> None:
     from ecg.detector.batch import score_table
-    from ecg.detector.detector import Detector
     from ecg.detector.tables import OUTPUTS, BeatTable, format_of
 
-    detector = Detector.load(models)
     if table == STANDARD:
         beats = BeatTable(sys.stdin.buffer, input_format or "csv", "standard input")
     else:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ecg.data.datasets import dataset_of_model
 from ecg.detector.calibration import NO_P_VALUES, Calibration, benjamini_hochberg
 from ecg.detector.explanation import Explanation, explain
-from ecg.detector.model import MODEL, OUTPUTS, Model
+from ecg.detector.model import MODEL, OUTPUTS, Device, Model
 from ecg.detector.verdicts import Details, Verdicts
 from ecg.exceptions import InputError
 from ecg.files import read_bytes, sha256
@@ -64,21 +64,26 @@ class Detector:
         self.dataset = dataset_of_model(model.metadata)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, device: Device = "cpu") -> Self:
         """Load the model and its calibration from a folder that the pipeline filled.
 
         The hash of the model is compared before the file is parsed.
 
+        Parameters
+        ----------
+        device : cpu, or cuda for an NVIDIA GPU, which needs onnxruntime-gpu
+
         Raises
         ------
         InputError
-            if a file is missing or damaged, or if the calibration belongs to another model.
+            if a file is missing or damaged, if the calibration belongs to another model, or if ONNX Runtime cannot
+            compute on the device.
         """
         model_path, calibration_path = Path(folder) / MODEL, Path(folder) / CALIBRATION
         content, calibration = read_bytes(model_path), Calibration.load(calibration_path)
         if sha256(content) != calibration.model_sha256:
             raise InputError(f"{calibration_path}: {OTHER_MODEL}")
-        return cls(Model(content, str(model_path)), calibration)
+        return cls(Model(content, str(model_path), device), calibration)
 
     @property
     def length(self) -> int:

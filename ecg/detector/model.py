@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from numbers import Real
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import onnxruntime
@@ -21,6 +21,12 @@ INPUT = "beats"
 OUTPUTS = ("reconstruction", "step_error", "score", "member_score")
 LARGEST_SIZE = 2**20  # samples in a beat, and members
 BATCH_SIZE = 512  # beats per inference call: smaller batches have more overhead, larger ones do not fit the cache
+CUDA_BATCH_SIZE = 2**15  # on a GPU, whose cores a small batch does not fill
+
+Device = Literal["cpu", "cuda"]
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# What computes, in order of preference: the processor does what a GPU cannot. TF32 has 10 bits of a float32's 23.
+PROVIDERS: dict[Device, list[Any]] = {"cpu": [CPU], "cuda": [(CUDA, {"use_tf32": 0}), CPU]}
 
 
 @cache
@@ -45,16 +51,19 @@ class Model:
     ----------
     content : bytes of the file
     name : of the file, for error messages
+    device : cpu, or cuda for an NVIDIA GPU, which needs onnxruntime-gpu
 
     Raises
     ------
     InputError
-        if the content is not an ONNX model, if it holds what a model of beats does not need (`ecg.detector.graph`), or
-        if its input and outputs are others than `ecg.training.export.to_onnx` describes.
+        if the content is not an ONNX model, if it holds what a model of beats does not need (`ecg.detector.graph`), if
+        its input and outputs are others than `ecg.training.export.to_onnx` describes, or if ONNX Runtime cannot compute
+        on the device.
     """
 
-    def __init__(self, content: bytes, name: str = MODEL) -> None:
-        self._name = name
+    def __init__(self, content: bytes, name: str = MODEL, device: Device = "cpu") -> None:
+        self._name, self._device = name, device
+        _check_device(device)
         try:
             check_graph(content)
         except InputError as error:
@@ -63,9 +72,15 @@ class Model:
         options.intra_op_num_threads = 1  # batches run in parallel instead: twice as fast
         options.add_session_config_entry("session.load_model_format", "ONNX")  # the only one that was checked
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(content, options, providers=PROVIDERS[device])
         except Exception as error:  # ONNX Runtime's errors have no common base but this
             raise InputError(f"{name} is not a model that ONNX Runtime can read ({error})") from None
+        self._session.disable_fallback()  # an error on the GPU is one: to go on without it would be 10 times as slow
+        if device == "cuda" and CUDA not in self._session.get_providers():
+            raise InputError(
+                "the device is cuda, and ONNX Runtime cannot use a GPU here; it has printed why. It needs an NVIDIA "
+                "GPU with its driver, CUDA and cuDNN; the device cpu works everywhere"
+            )
         self._options = onnxruntime.RunOptions()
         self._options.only_execute_path_to_fetches = True  # computes the requested outputs alone
         self._check_interface()
@@ -100,10 +115,10 @@ class Model:
             raise InputError(f"{self._name}: a reconstruction has {sizes[1][0]} samples, but {sizes[2][0]} step errors")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read the model from a folder that the pipeline filled; InputError if it is missing or damaged."""
+    def load(cls, folder: str | Path, device: Device = "cpu") -> Self:
+        """Read the model from a folder that the pipeline filled; InputError as above, or if it is missing."""
         path = Path(folder) / MODEL
-        return cls(read_bytes(path), str(path))
+        return cls(read_bytes(path), str(path), device)
 
     @property
     def length(self) -> int:
@@ -140,15 +155,16 @@ class Model:
         beats = self.checked(beats)
         if len(beats) == 0:  # of which ONNX Runtime 1.31 computes scores of shape (0, L)
             return [np.empty((0, *self._sizes[name]), np.float32) for name in outputs]
-        starts = range(0, len(beats), BATCH_SIZE)
+        size = BATCH_SIZE if self._device == "cpu" else CUDA_BATCH_SIZE
+        starts = range(0, len(beats), size)
 
         def run(start: int) -> list[np.ndarray]:
-            return self._run(outputs, beats[start : start + BATCH_SIZE])
+            return self._run(outputs, beats[start : start + size])
 
         if len(starts) == 1:
             results = run(0)
         else:
-            batches = list(pool().map(run, starts))
+            batches = list((pool().map if self._device == "cpu" else map)(run, starts))
             results = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
         if not np.isfinite(results[-1]).all():  # a finite score is the mean of finite errors
             beat = np.argwhere(~np.isfinite(results[-1]))[0][0]
@@ -183,3 +199,14 @@ class Model:
             beat, sample = np.argwhere(~np.isfinite(array))[0].tolist()
             raise BeatError(f"is {array[beat, sample]}; beats must be finite", beat, sample)
         return array
+
+
+def _check_device(device: str) -> None:
+    """InputError if the installed ONNX Runtime has nothing that computes there."""
+    if device not in PROVIDERS:
+        raise InputError(f"the device is {device!r}: it should be cpu or cuda")
+    if device == "cuda" and CUDA not in onnxruntime.get_available_providers():
+        raise InputError(
+            f"the device is cuda, and ONNX Runtime {onnxruntime.__version__} as installed here knows no GPU: install "
+            "onnxruntime-gpu instead of onnxruntime, or take the device cpu"
+        )

@@ -1,7 +1,8 @@
 """Normal beats of patients, in the context of their own recordings: what the network is fitted to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from ecg.hearts.context import (
     BLOCK,
     CUTTING,
     LENGTH,
+    RHYTHM,
     SHIFT,
     STEP,
     BeatsInContext,
@@ -23,6 +25,7 @@ from ecg.hearts.context import (
     match,
     unit_of,
 )
+from ecg.hearts.stored import Rows
 from ecg.recordings.classes import beat_classes
 from ecg.recordings.cutting import BeatWindows, thinned
 from ecg.recordings.reading import open_lead
@@ -100,6 +103,40 @@ class NormalBeats:
         """The beats as the network takes them."""
         shift, _, _ = match(self.window, self.normal)
         return network_inputs(self.window, shift, self.normal, self.rhythm, self.surroundings)
+
+
+class StoredBeats:
+    """Normal beats of more patients than memory holds, in a file.
+
+    Attributes
+    ----------
+    patient : int32 ndarray of shape (n,), numbered from 0
+    """
+
+    def __init__(self, patient: np.ndarray, rows: Rows) -> None:
+        self.patient, self._rows = patient, rows
+
+    @classmethod
+    def written(cls, path: Path, recordings: Iterable[NormalBeats]) -> Self:
+        """Write the beats of recordings as they come, each of another patient, numbered in their order."""
+        counts: list[int] = []
+
+        def rows() -> Iterator[np.ndarray]:
+            for beats in recordings:
+                counts.append(len(beats))
+                yield np.concatenate([beats.window, beats.normal, beats.rhythm, beats.surroundings], axis=1)
+
+        stored = Rows.written(path, rows())
+        return cls(np.repeat(np.arange(len(counts), dtype=np.int32), counts), stored)
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+    def where(self, chosen: np.ndarray | slice) -> NormalBeats:
+        """The beats at `chosen`, an array of indices or a slice, in memory."""
+        ends = np.cumsum([LENGTH + 2 * SHIFT, LENGTH, len(RHYTHM)])
+        columns = np.split(self._rows[chosen], ends, axis=1)
+        return NormalBeats(self.patient[chosen], *map(np.ascontiguousarray, columns))
 
 
 def network_inputs(

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ecg.detector.model import Model
+from ecg.detector.model import Device, Model
 from ecg.exceptions import InputError
-from ecg.files import read_bytes, read_json, rounded, sha256
+from ecg.files import parse_json, read_bytes, rounded, sha256
 from ecg.schema import Rate, Strict, check
 
 if TYPE_CHECKING:  # which needs what reads recordings
@@ -36,6 +36,7 @@ REMEDY = "`dvc repro hearts/dvc.yaml` makes it"
 GRID, GRID_DECADES = 256, 4.5  # scores of a calibration, down to p-values of 10 ** -GRID_DECADES
 MOST = 0.9  # of patients
 DIGITS = 5  # significant digits of its numbers
+LARGEST = 32 * 2**20  # bytes of its file: a patient takes 1.6 kB
 Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, fail_fast=True)]
 
 
@@ -99,9 +100,10 @@ class Calibration(Strict):
         """
         grid = np.quantile(scores, 1 - np.logspace(0, -GRID_DECADES, GRID))
         grid = np.unique([rounded(score, DIGITS) for score in grid.tolist()])
+        ends = np.cumsum(np.bincount(patient, minlength=len(names)))[:-1]
+        by_patient = np.split(scores[np.argsort(patient, kind="stable")], ends)
         patients = []
-        for i, name in enumerate(names):
-            own = np.sort(scores[patient == i])
+        for i, (name, own) in enumerate(zip(names, map(np.sort, by_patient), strict=True)):
             shares = 1 - np.searchsorted(own, grid, side="left") / len(own)
             patients.append(Patient(name=name, fold=int(fold[i]), beats=len(own), shares=shares.tolist()))
         return cls(model_sha256=model_sha256, alpha=alpha, folds=folds, scores=grid.tolist(), patients=patients)
@@ -115,7 +117,11 @@ class Calibration(Strict):
     @classmethod
     def load(cls, path: Path) -> Self:
         """InputError if the file is missing or damaged."""
-        return check(cls, read_json(path, REMEDY), str(path))
+        try:
+            record = parse_json(read_bytes(path, REMEDY, LARGEST))
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON ({error}); {REMEDY}") from None
+        return check(cls, record, str(path))
 
     @cached_property
     def curve(self) -> np.ndarray:
@@ -170,13 +176,13 @@ class HeartModel:
         self.model, self.calibration = model, calibration
 
     @classmethod
-    def load(cls, folder: str | Path = SHIPPED) -> Self:
-        """Load a model from a folder; by default the one that ships with the package."""
+    def load(cls, folder: str | Path = SHIPPED, device: Device = "cpu") -> Self:
+        """Load a model from a folder, by default the one that ships, for a device as `Model` does."""
         path = Path(folder) / MODEL
         content, calibration = read_bytes(path, REMEDY), Calibration.load(Path(folder) / CALIBRATION)
         if sha256(content) != calibration.model_sha256:  # before the file is parsed
             raise InputError(f"{path} and its calibration do not belong together; {REMEDY}")
-        return cls(Model(content, str(path)), calibration)
+        return cls(Model(content, str(path), device), calibration)
 
     def unseen_by(self, patient: str | None) -> slice:
         """The members that have not seen a patient of this name: all of them, unless the model was trained on him."""

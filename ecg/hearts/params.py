@@ -1,6 +1,6 @@
 """hearts/params.yaml: the settings of the model of normal hearts."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,7 @@ class Train(Strict):
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     simulations: Annotated[int, Field(ge=1)]
+    device: Literal["cpu", "cuda"]
     network: Network
 
 

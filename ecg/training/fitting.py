@@ -26,6 +26,7 @@ from tqdm import trange
 from ecg.exceptions import InputError
 from ecg.params import Train
 from ecg.training.augmentation import augment
+from ecg.training.devices import device_named, seeded
 from ecg.training.ensemble import Ensemble
 from ecg.training.scaling import Scaling
 
@@ -81,18 +82,18 @@ def fit(
     Raises
     ------
     InputError
-        if there are fewer than two beats a fold, or if the loss becomes infinite or NaN.
+        if there are fewer than two beats a fold, if the device is not there, or if the loss becomes infinite or NaN.
     """
     n, folds = len(samples), settings.folds
     if n < 2 * folds:
         raise InputError(f"params.yaml: train.folds is {folds}: {n} normal beats allow at most {n // 2}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    device = device_named(settings.device, "params.yaml: train.device")
+    with seeded(device, settings.seed):
         fold = torch.randperm(n) % folds
         saw = _saw(fold, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
-        losses = _train(ensemble, beats, saw, settings, on_epoch)
+        losses = _train(ensemble, beats, saw, settings, device, on_epoch)
     fitted_error = _fitted_error(ensemble, beats, saw)
     held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
     _require_finite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
@@ -122,28 +123,31 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     """The error of each beat (n, L) under the one member that did not see it: (n,)."""
     unseen = [torch.nonzero(~row).squeeze(1) for row in saw]
     padded = pad_sequence(unseen, batch_first=True, padding_value=-1)  # (K, m): folds differ by a beat at most
-    errors = ensemble.member_errors(beats[padded])  # (K, m)
+    errors = ensemble.member_errors(beats[padded].to(ensemble.mean.device)).cpu()  # (K, m)
     result = torch.empty(len(beats))
     result[padded[padded >= 0]] = errors[padded >= 0]
     return result
 
 
-def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, on_epoch: OnEpoch) -> list[Losses]:
-    """Train the members in place; the losses of each epoch."""
+def _train(
+    ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, device: torch.device, on_epoch: OnEpoch
+) -> list[Losses]:
+    """Train the members in place; the losses of each epoch. Beats are augmented on the processor, wherever they go."""
     x = ensemble.scaled(beats)
+    ensemble.to(device)
     seen = [torch.nonzero(row).squeeze(1) for row in saw]  # a member's own beats, one tensor a member
     size = min(map(len, seen))  # of folds that differ by a beat, the larger leaves one out, another every epoch
     parameters = list(ensemble.parameters())
     optimizer = Adam(parameters, settings.learning_rate, fused=True)
     schedule = SCHEDULES[settings.schedule](optimizer, settings.epochs * math.ceil(size / settings.batch_size))
     best = [p.detach().clone() for p in parameters]
-    lowest = torch.full((len(seen),), math.inf)
+    lowest = torch.full((len(seen),), math.inf, device=device)
     losses: list[Losses] = []
     with trange(settings.epochs, desc="train", unit="epoch", disable=None) as progress:
         for epoch in progress:
             order = torch.stack([own[torch.randperm(len(own))[:size]] for own in seen])  # (K, size)
             augmented = augment(x[order], settings.warp, settings.wander)  # (K, size, L)
-            fitted = _train_epoch(ensemble, augmented.split(settings.batch_size, dim=1), optimizer, schedule)
+            fitted = _train_epoch(ensemble, augmented.to(device).split(settings.batch_size, dim=1), optimizer, schedule)
             _require_finite(fitted, settings)
             better = fitted < lowest
             lowest = torch.where(better, fitted, lowest)
@@ -157,13 +161,14 @@ def _train(ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, on_e
     with torch.no_grad():
         for kept, parameter in zip(best, parameters, strict=True):
             parameter.copy_(kept)
+    ensemble.cpu()
     return losses
 
 
 def _train_epoch(ensemble: Ensemble, batches: Sequence[Tensor], optimizer: Optimizer, schedule: LRScheduler) -> Tensor:
     """Take a step for each batch of scaled beats, (K, B, L); the mean loss of each member, (K,)."""
     size = sum(batch.shape[1] for batch in batches)
-    mean = torch.zeros(len(batches[0]))
+    mean = torch.zeros(len(batches[0]), device=batches[0].device)
     ensemble.train()
     for batch in batches:
         _, step_error = ensemble.errors(batch)

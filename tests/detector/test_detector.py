@@ -6,10 +6,11 @@ import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,12 +19,14 @@ from joblib import cpu_count
 
 from ecg.data.beats import Beats, save
 from ecg.data.training_errors import TrainingErrors
+from ecg.detector import model as model_module
 from ecg.detector import thresholds
 from ecg.detector.calibration import benjamini_hochberg
 from ecg.detector.detector import Detector
-from ecg.detector.model import BATCH_SIZE, Model
+from ecg.detector.model import BATCH_SIZE, CPU, CUDA, Model
 from ecg.exceptions import InputError
 from ecg.files import sha256
+from ecg.hearts.model import HeartModel
 from tests.conftest import ROOT, calibrating, write_calibration
 
 
@@ -313,3 +316,67 @@ def test_a_calibration_of_arbitrary_content_is_refused_or_gives_verdicts(
             assert verdicts.p_value is None or ((verdicts.p_value > 0) & (verdicts.p_value <= 1)).all()
 
     check()
+
+
+# Devices. A GPU is pretended: what it would be asked for, and what is said where it does not answer.
+
+
+class Pretended(onnxruntime.InferenceSession):
+    """A session on the processor that says it is on a GPU, if it is `found`."""
+
+    asked: ClassVar[list[object]] = []
+    sizes: ClassVar[list[int]] = []
+    found = True
+
+    def __init__(self, content: bytes, options: onnxruntime.SessionOptions, providers: list[object]) -> None:
+        self.asked[:] = providers
+        super().__init__(content, options, providers=[CPU])
+
+    def get_providers(self) -> list[str]:
+        return [CUDA, CPU] if self.found else [CPU]
+
+    def run(self, outputs: list[str], inputs: dict[str, np.ndarray], options: onnxruntime.RunOptions) -> list:
+        self.sizes.append(len(inputs["beats"]))
+        return super().run(outputs, inputs, options)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> type[Pretended]:
+    """An ONNX Runtime that knows GPUs."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Pretended)
+    monkeypatch.setattr(Pretended, "sizes", [])
+    return Pretended
+
+
+def test_on_a_gpu_large_batches_are_computed_without_tf32(
+    shipped: Path, test: Beats, gpu: type[Pretended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Detector.load(shipped, device="cpu").score(test.samples).score
+    gpu.sizes.clear()
+    monkeypatch.setattr(model_module, "CUDA_BATCH_SIZE", 2000)
+    scores = Detector.load(shipped, device="cuda").score(test.samples).score
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    assert gpu.asked == [(CUDA, {"use_tf32": 0}), CPU]
+    assert gpu.sizes == [2, 2000, 2000, len(test) - 4000]  # the first ones are zeros
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use_is_refused(
+    shipped: Path, gpu: type[Pretended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "found", False)
+    with pytest.raises(InputError, match=r"device is cuda, and ONNX Runtime cannot use a GPU here.* driver"):
+        Detector.load(shipped, device="cuda")
+
+
+@pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="this ONNX Runtime knows GPUs")
+def test_an_onnx_runtime_that_knows_no_gpu_is_refused_with_the_remedy(shipped: Path) -> None:
+    with pytest.raises(InputError, match=r"device is cuda.* install onnxruntime-gpu instead of onnxruntime"):
+        Detector.load(shipped, device="cuda")
+    with pytest.raises(InputError, match=r"device is cuda.* install onnxruntime-gpu instead of onnxruntime"):
+        HeartModel.load(device="cuda")
+
+
+def test_another_device_is_refused(shipped: Path) -> None:
+    with pytest.raises(InputError, match=r"^the device is 'gpu': it should be cpu or cuda$"):
+        Detector.load(shipped, device="gpu")

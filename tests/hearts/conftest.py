@@ -112,5 +112,5 @@ def quick() -> Train:
     """Settings of a fit that takes a second."""
     network = {"hidden": 8, "latent": 2, "noise": 0.3}
     weights = {"shape_weight": 1.0, "discriminator_weight": 0.3, "excess_weight": 1.0, "timing_weight": 12.0}
-    sizes = {"seed": 0, "folds": 2, "repeats": 2, "steps": 6, "batch_size": 32, "simulations": 1}
+    sizes = {"seed": 0, "folds": 2, "repeats": 2, "steps": 6, "batch_size": 32, "simulations": 1, "device": "cpu"}
     return Train.model_validate(sizes | {"learning_rate": 0.002, "weight_decay": 0.01, "network": network | weights})

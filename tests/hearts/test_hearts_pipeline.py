@@ -1,20 +1,23 @@
 """The stage that makes the model of normal hearts, on small records; a whole rebuild takes minutes."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from distributed import LocalCluster
 
 from ecg.exceptions import InputError
 from ecg.hearts.beats import NormalBeats
 from ecg.hearts.context import LENGTH, SHIFT
 from ecg.hearts.model import CALIBRATION, MODEL, HeartModel
-from ecg.hearts.params import File
+from ecg.hearts.params import Collect, File
 from ecg.schema import check
 from hearts import train
+from stages import cluster
 from tests.conftest import ROOT
 from tests.hearts.conftest import DATABASE, PATIENTS
 
@@ -72,6 +75,19 @@ def test_a_record_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         train.main()
 
 
+def test_the_patients_may_be_read_by_a_cluster(
+    records: Path, beats: NormalBeats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(records / DATABASE / str(i)) for i in range(PATIENTS)]
+    settings = Collect(records={DATABASE: ["0"]}, lead=0, beats=60)
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as local:
+        monkeypatch.setenv(cluster.SCHEDULER, local.scheduler_address)
+        collected = train.collect(settings, paths, tmp_path).where(slice(None))
+        assert local.scheduler.transition_log  # what the cluster has done
+    for field in fields(beats):
+        np.testing.assert_array_equal(getattr(collected, field.name), getattr(beats, field.name))
+
+
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
@@ -80,6 +96,7 @@ def test_a_record_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         ("train", {"folds": 1}, "train.folds is 1"),
         ("train", {"steps": 0}, "train.steps is 0"),
         ("train", {"more": 0}, "train.more"),
+        ("train", {"device": "gpu"}, "train.device is 'gpu': it should be 'cpu' or 'cuda'"),
         ("calibrate", {"alpha": 1.0}, "calibrate.alpha is 1"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecg.detector.model import Model
 from ecg.exceptions import InputError
-from ecg.files import sha256
+from ecg.files import LARGEST_JSON, sha256
 from ecg.hearts.context import Heart, beats_in_context, follow
 from ecg.hearts.model import CALIBRATION, MODEL, MOST, SHIPPED, Calibration, HeartModel, Patient, score_of
 from tests.conftest import ROOT
@@ -142,6 +142,14 @@ def test_a_calibration_that_is_written_is_read_as_it_was(
     assert len(path.read_text().splitlines()) == len(calibration.patients) + 2
 
 
+def test_a_calibration_on_thousands_of_patients_is_read(tmp_path: Path) -> None:
+    patients, path = 3500, tmp_path / CALIBRATION
+    scores = np.random.default_rng(0).random(7 * patients)
+    path.write_bytes(calibrated(scores, np.arange(7 * patients) % patients).content())
+    assert path.stat().st_size > LARGEST_JSON
+    assert len(Calibration.load(path).patients) == patients
+
+
 @pytest.fixture
 def shipped(tmp_path: Path) -> Path:
     """A copy of the files that ship."""
@@ -234,6 +242,7 @@ def test_it_was_calibrated_on_the_patients_of_its_settings_and_on_no_others() ->
     settings, model = listed("hearts/params.yaml")["hearts"], HeartModel.load()
     assert [patient.name for patient in model.calibration.patients] == names(settings["collect"]["records"])
     assert model.model.metadata["patients"].split(", ") == names(settings["collect"]["records"])
+    del settings["train"]["device"]  # which decides nothing
     assert json.loads(model.model.metadata["params"]) == settings["train"]
     assert model.calibration.alpha == settings["calibrate"]["alpha"]
     assert model.calibration.folds == settings["train"]["folds"]

@@ -156,6 +156,12 @@ def test_more_folds_than_beats_allow_are_refused(normal: np.ndarray, committed: 
     trained(normal, committed, folds=146, epochs=1)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused_with_the_parameter(normal: np.ndarray, committed: Params) -> None:
+    with pytest.raises(InputError, match=r"^params\.yaml: train\.device is cuda, and PyTorch .* finds no GPU"):
+        trained(normal, committed, device="cuda")
+
+
 @pytest.mark.parametrize("model", ["conv1d", "dense", "lstm", "vae"])
 def test_every_architecture_learns_and_its_members_do_not_mix(
     normal: np.ndarray, committed: Params, model: str

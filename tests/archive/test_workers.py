@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from distributed import Client
 
-from ecg.archive import cluster
+from ecg import cluster
 from ecg.archive import recordings as scanning
+from ecg.archive import workers
 from ecg.archive.archive import plan, run
-from ecg.archive.cluster import Cluster
 from ecg.archive.inputs import Input
 from ecg.archive.recordings import ScanRecordings
+from ecg.archive.workers import Cluster
 from ecg.exceptions import InputError
 from tests.archive.conftest import DAMAGED, SCANNED, held, scan_all
 
@@ -87,8 +88,8 @@ def test_workers_with_other_packages_are_told_once(
     recordings: Path, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = []
-    here = cluster._versions() | {"scipy": "1.0", "edfio": None}
-    monkeypatch.setattr(cluster, "_versions", lambda: here)
+    here = workers._versions() | {"scipy": "1.0", "edfio": None}
+    monkeypatch.setattr(workers, "_versions", lambda: here)
     scan_all([str(recordings / "first"), str(recordings / "third.csv")], tmp_path, Cluster(client, told.append))
     assert 1 <= len(told) <= 2  # of each worker
     assert "has other packages, which may change last digits: scipy" in told[0]

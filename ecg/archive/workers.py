@@ -1,26 +1,15 @@
-"""Workers of Dask: those of a running cluster, or processes on this machine.
+"""Dask's workers as what works on an archive: tasks, what comes of them, and what is told of workers."""
 
-Dask schedules, restarts workers that die, does again what they had, and spreads what they share. To be joined, a
-cluster must have this package, in the same version; to see the same files, paths must be those of a folder that all
-machines share, or addresses of a store. Whoever reaches a scheduler can run code on its workers: it belongs into a
-private network, or behind Dask's TLS (distributed.comm.tls in Dask's configuration, which is used if it is there).
-"""
-
-import asyncio
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
-import dask
-from distributed import Client, LocalCluster, as_completed, get_worker, rpc
+from distributed import Client, as_completed, get_worker
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -29,78 +18,12 @@ from ecg.archive.archive import Job, Task, given_up, work
 from ecg.archive.manifest import DONE, Done
 from ecg.exceptions import InputError
 
-CONNECT_SECONDS = 6  # until a scheduler that does not answer is given up
 AHEAD = 2000  # tasks that the scheduler knows of at a time, so that its memory does not grow with the archive
-FAILURES = 10  # workers that may end with an input before it is given up, one after another
 PACKAGES = (  # which decide a result
     *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
 )
 
-_LOUD = ("asyncio", "distributed", "tornado")
-
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
-
-
-@contextmanager
-def connected(scheduler: str) -> Iterator[Client]:
-    """A client of a running cluster; InputError if none answers within CONNECT_SECONDS."""
-    with _quiet():
-        try:
-            asyncio.run(_answer(scheduler))
-        except (OSError, TimeoutError, ValueError, TypeError) as error:
-            reason = str(error) or f"nothing in {CONNECT_SECONDS} s"
-            raise InputError(
-                f"no Dask scheduler answers at {scheduler} ({reason}): name the address that `dask scheduler` prints"
-            ) from None
-        with Client(scheduler) as client:
-            yield client
-
-
-async def _answer(scheduler: str) -> None:
-    """Wait for an answer of a scheduler; `Client` has no limit on it once there is a connection."""
-    async with asyncio.timeout(CONNECT_SECONDS), rpc(scheduler, timeout=CONNECT_SECONDS) as address:
-        await address.identity()
-
-
-@contextmanager
-def started(workers: int) -> Iterator[Client]:
-    """A client of workers that are processes of this machine, of one thread each, as long as the block lasts."""
-    settings = {
-        "distributed.scheduler.allowed-failures": FAILURES,
-        "distributed.scheduler.worker-saturation": 1.0,  # no input waits at a worker
-        "distributed.nanny.pre-spawn-environ.LOKY_MAX_CPU_COUNT": 1,
-        # Dask's own value gives memory back to the system after each computation: the filters took twice as long.
-        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
-    }
-    with (
-        _quiet(),
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Dask's own messages about connections, which are told in other words, are not printed."""
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOUD]
-    loggers = list(map(logging.getLogger, names))
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="distributed")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 @dataclass(frozen=True)
@@ -164,7 +87,7 @@ class Cluster:
         answers = self.client.run(_take, job, on_error="return")
         try:
             self.client.run_on_scheduler(_take, job)
-        except Exception as error:  # which Dask gives another type if it has none of that name
+        except Exception as error:  # of the type that Dask has for one that it cannot send
             answers = {self._where(): error} | answers
         for where, answer in answers.items():
             if isinstance(answer, Exception) and not isinstance(answer, OSError):  # rather than a lost connection
