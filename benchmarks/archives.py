@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import psutil
@@ -24,6 +24,7 @@ from ecg.data import beats
 NOISE = 0.01  # standard deviation of what is added to beats; that of a beat is 1
 DISTINCT = 10  # parts of an archive of beats; the others are hard links to these, so that the disk does not fill
 DRIFT = 0.05  # millivolts, standard deviation of what is added to a recording that is repeated
+FAILURES = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "10"}  # workers that may end with the same task
 DEADLINE = 600  # seconds, after which a command counts as one that never ends
 
 
@@ -135,19 +136,18 @@ class Processes:
 
 @contextmanager
 def cluster(folder: Path, workers: int = 2, **variables: str) -> Iterator[Processes]:
-    """Start `dask scheduler` and `dask worker` as people do, with their messages in the folder."""
+    """Start `dask scheduler` and `dask worker` as people do, with their messages in the folder.
+
+    variables : of the environment of the workers
+    """
     folder.mkdir(exist_ok=True)
     note = folder / "scheduler.json"
     note.unlink(missing_ok=True)
-    settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "10"}
-    here = {"env": os.environ | settings | variables, "cwd": ROOT}
-    dask = [sys.executable, "-m", "dask"]
-    asked = ["--scheduler-file", str(note), "--no-dashboard"]
     each = ["--nworkers", str(workers), "--nthreads", "1", "--local-directory", str(folder)]
     with (folder / "log").open("a") as log:
         started = [
-            subprocess.Popen([*dask, *words, *asked], stdout=log, stderr=log, **here)  # type: ignore[call-overload]
-            for words in (["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker", *each])
+            _start_dask(note, log, FAILURES, "scheduler", "--host", "127.0.0.1", "--port", "0"),
+            _start_dask(note, log, variables, "worker", *each),
         ]
         processes = [psutil.Process(process.pid) for process in started]
         try:
@@ -159,6 +159,11 @@ def cluster(folder: Path, workers: int = 2, **variables: str) -> Iterator[Proces
                     process.kill()
             for process in started:
                 process.wait()
+
+
+def _start_dask(note: Path, log: IO[str], variables: dict[str, str], *words: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(note), "--no-dashboard"]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stdout=log, stderr=log, text=True)
 
 
 def _address(note: Path) -> str:

@@ -163,13 +163,27 @@ def timed(archive: Archive, case: str, disturb: Callable[[Archive], tuple[str, s
 def kill_workers(folder: Path, generator: random.Random, kills: int, archive: Archive) -> tuple[str, str]:
     """Kill a random worker, at random moments between the first result and the last."""
     with cluster(folder) as processes:
-        command, killed = archive.start("--scheduler", processes.address, "--quiet"), 0
-        for done in sorted(generator.choices(range(1, archive.count * 9 // 10), k=kills)):
-            archive.wait(command, done)
-            time.sleep(generator.uniform(0, 0.2))
-            killed += kill_one(processes, generator)
+        command = archive.start("--scheduler", processes.address, "--quiet")
+        killed = kill_some(archive, command, processes, generator, kills, archive.count * 9 // 10)
         _ended(command)
     return f"SIGKILL for {killed} workers", "" if killed == kills else f"only {killed} were killed"
+
+
+def kill_some(
+    archive: Archive,
+    command: "subprocess.Popen[str]",
+    processes: Processes,
+    generator: random.Random,
+    kills: int,
+    most: int,
+) -> int:
+    """Kill random workers at random moments before so many inputs are done; how many were killed."""
+    killed = 0
+    for done in sorted(generator.choices(range(1, most), k=kills)):
+        archive.wait(command, done)
+        time.sleep(generator.uniform(0, 0.2))
+        killed += command.poll() is None and kill_one(processes, generator)
+    return killed
 
 
 def kill_one(processes: Processes, generator: random.Random) -> bool:
@@ -182,11 +196,12 @@ def kill_one(processes: Processes, generator: random.Random) -> bool:
     return False
 
 
-def kill_scheduler(folder: Path, generator: random.Random, archive: Archive) -> tuple[str, str]:
-    """Kill the scheduler in the middle, and run again on a new one."""
+def kill_scheduler(folder: Path, generator: random.Random, archive: Archive, kills: int = 0) -> tuple[str, str]:
+    """Kill the scheduler in the middle, after so many workers, and run again on a new one."""
     with cluster(folder) as processes:
-        command = archive.start("--scheduler", processes.address, "--quiet")
-        archive.wait(command, _some(archive, generator))
+        command, some = archive.start("--scheduler", processes.address, "--quiet"), _some(archive, generator)
+        kill_some(archive, command, processes, generator, kills, some)
+        archive.wait(command, some)
         processes.scheduler.kill()
         start = time.perf_counter()
         _, said = command.communicate(timeout=DEADLINE)

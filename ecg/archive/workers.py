@@ -84,6 +84,7 @@ class Cluster:
 
     def _check_packages(self, job: Job) -> None:
         """InputError if the scheduler or a worker lacks a package: a worker would end, and nobody would say why."""
+        self.client.wait_for_workers(1)
         answers = self.client.run(_take, job, on_error="return")
         try:
             self.client.run_on_scheduler(_take, job)
