@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
 from distributed import Client, as_completed, get_worker
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from ecg.archive import places
@@ -31,10 +32,12 @@ class Cluster:
 
     client : of the cluster
     on_versions : called once for each worker whose packages are others than here
+    told : what it was called with
     """
 
     client: Client
     on_versions: OnVersions = lambda _sentence: None
+    told: set[str] = field(default_factory=set)
 
     @property
     def threads(self) -> int:
@@ -50,33 +53,49 @@ class Cluster:
             if the scheduler is lost, if a worker lacks this package or does not see the folder of the results, or if
             results cannot be written.
         """
-        versions, told, seen = _versions(), set[str](), False
+        versions, seen = _versions(), False
         waiting, tasks_of = iter(tasks), dict[str, Task]()
-        shared = self.client.submit(_itself, job, pure=False)  # made anew by the scheduler if its worker dies
 
-        def submit(task: Task) -> Any:
+        def submit(shared: Any, task: Task) -> Any:
             future = self._submit(job, shared, task)
             tasks_of[future.key] = task
             return future
 
         try:
-            running = as_completed(list(map(submit, islice(waiting, AHEAD))))
+            self._check_packages(job)
+            shared = self.client.submit(_itself, job, pure=False)  # made anew by the scheduler if its worker dies
+            running = as_completed([submit(shared, task) for task in islice(waiting, AHEAD)])
             for future in running:
                 task = tasks_of.pop(future.key)
                 done, worker, theirs = self._result(job, task, future)
                 for sentence in _differences(worker, theirs, versions):
-                    if sentence not in told:
-                        told.add(sentence)
+                    if sentence not in self.told:
+                        self.told.add(sentence)
                         self.on_versions(sentence)
                 if not seen and theirs is not None:
                     _check_seen(job.folder, done, worker)
                     seen = True
                 yield done
-                running.update(map(submit, islice(waiting, 1)))
+                running.update(submit(shared, task) for task in islice(waiting, 1))
         except OSError as error:
-            if self.client.status != "running":
+            if self.client.status != "running" or isinstance(error, CommClosedError):
                 raise self._lost() from None
             raise error
+
+    def _check_packages(self, job: Job) -> None:
+        """InputError if the scheduler or a worker lacks a package: a worker would end, and nobody would say why."""
+        self.client.wait_for_workers(1)
+        answers = self.client.run(_take, job, on_error="return")
+        try:
+            self.client.run_on_scheduler(_take, job)
+        except Exception as error:  # of the type that Dask has for one that it cannot send
+            answers = {self._where(): error} | answers
+        for where, answer in answers.items():
+            if isinstance(answer, Exception) and not isinstance(answer, OSError):  # rather than a lost connection
+                raise InputError(
+                    f"{where} cannot read the work ({answer}): install ecg-anomaly-detector[archive] of this version "
+                    "on the scheduler and on all workers"
+                )
 
     def _submit(self, job: Job, shared: Any, task: Task) -> Any:
         parts = job.stretches(task.one)
@@ -105,10 +124,14 @@ class Cluster:
 
     def _where(self) -> str:
         scheduler: Any = self.client.scheduler
-        return f" at {scheduler.address}" if scheduler is not None else ""
+        return f"the scheduler at {scheduler.address}" if scheduler is not None else "the scheduler"
 
     def _lost(self) -> InputError:
-        return InputError(f"the scheduler{self._where()} is gone: what is done stays; run the same command again")
+        return InputError(f"{self._where()} is gone: what is done stays; run the same command again")
+
+
+def _take(job: Job) -> None:
+    del job
 
 
 def _itself(job: Job) -> Job:

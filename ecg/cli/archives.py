@@ -77,7 +77,7 @@ def _team(how: How, planned: "Plan") -> Iterator["Workers | None"]:
     def say(sentence: str) -> None:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
 
-    joined = cluster.connected(how.scheduler) if how.scheduler else cluster.started(how.workers or 1)
+    joined = cluster.connected(how.scheduler) if how.scheduler is not None else cluster.started(how.workers or 1)
     with joined as client:
         team = Cluster(client, say)
         if not how.quiet:
@@ -120,7 +120,7 @@ def _print_plan(job: "Job", planned: "Plan", how: How) -> None:
         return
     one, seconds = measured(job, planned)
     side_by_side = how.workers or 1
-    if how.scheduler:
+    if how.scheduler is not None:
         with _team(how, planned) as team:
             side_by_side = max(getattr(team, "threads", 1), 1)
     share = planned.size / one.size if one.size else len(planned.tasks)
