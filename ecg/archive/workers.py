@@ -3,16 +3,19 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
+import dask
 from distributed import Client, as_completed, get_worker
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from ecg import cluster
 from ecg.archive import places
 from ecg.archive.archive import Job, Task, given_up, work
 from ecg.archive.manifest import DONE, Done
@@ -24,6 +27,15 @@ PACKAGES = (  # which decide a result
 )
 
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
+
+
+@contextmanager
+def started(workers: int) -> Iterator[Client]:
+    """A client of workers that are processes of this machine, of one thread each, as long as the block lasts."""
+    # Dask's own value gives memory back to the system after each computation: the filters took twice as long.
+    keeping = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+    with dask.config.set(keeping), cluster.started(workers) as client:
+        yield client
 
 
 @dataclass(frozen=True)

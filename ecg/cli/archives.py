@@ -72,12 +72,12 @@ def _team(how: How, planned: "Plan") -> Iterator["Workers | None"]:
         return
     with needed_for("working side by side", "archive"):
         from ecg import cluster
-        from ecg.archive.workers import Cluster
+        from ecg.archive.workers import Cluster, started
 
     def say(sentence: str) -> None:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
 
-    joined = cluster.connected(how.scheduler) if how.scheduler is not None else cluster.started(how.workers or 1)
+    joined = cluster.connected(how.scheduler) if how.scheduler is not None else started(how.workers or 1)
     with joined as client:
         team = Cluster(client, say)
         if not how.quiet:
