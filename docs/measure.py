@@ -26,12 +26,14 @@ COMMANDS = {
     "deployment": "python -m benchmarks.deployment",
     "load": "python -m benchmarks.load",
     "memory": "python -m benchmarks.memory",
+    "kills": "python -m benchmarks.kills",
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
     "population": "python -m benchmarks.population",
     "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
     "replicas": "python -m benchmarks.replicas",
+    "scale": "python -m benchmarks.scale --records FOLDER/mitdb",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
     "speed": "python -m benchmarks.speed",
     "verify": "python -m benchmarks.verify --everywhere",
@@ -50,7 +52,9 @@ def output(name: str) -> str:
 
 def main(
     names: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(COMMANDS)}.")],
-    records: Annotated[str, typer.Option(help="Folder with databases of PhysioNet, for r_peaks and scans.")] = "",
+    records: Annotated[
+        str, typer.Option(help="Folder with databases of PhysioNet, for r_peaks, scale and scans.")
+    ] = "",
 ) -> None:
     """Run commands and keep what they print."""
     with exit_on_error():

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from distributed import Client, as_completed, get_worker
+from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -77,6 +78,8 @@ class Cluster:
                     seen = True
                 yield done
                 running.update(submit(shared, task) for task in islice(waiting, 1))
+        except FutureCancelledError:
+            raise self._lost() from None
         except OSError as error:
             if self.client.status != "running" or isinstance(error, CommClosedError):
                 raise self._lost() from None
