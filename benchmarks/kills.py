@@ -40,7 +40,7 @@ SECONDS = 60.0  # of a recording
 BEATS = 50_000  # of a table
 SOME = (0.2, 0.6)  # of the inputs that are done when the scheduler or the client is killed
 SETTLED = 3  # seconds, after which the workers of a client that was killed have ended what they were at
-WIDTHS = (32, 56, 8, 9)
+WIDTHS = (32, 80, 6, 9)
 
 
 def main(
@@ -301,11 +301,6 @@ def _no_samples(_header: Path, signals: Path) -> None:
     signals.write_bytes(b"")
 
 
-def _half(_header: Path, signals: Path) -> None:
-    content = signals.read_bytes()
-    signals.write_bytes(content[: len(content) // 2])
-
-
 def _only_missing(_header: Path, signals: Path) -> None:
     signals.write_bytes(b"\x00\x80" * (signals.stat().st_size // 2))  # as format 16 writes what is not a number
 
@@ -314,7 +309,7 @@ def _flat(_header: Path, signals: Path) -> None:
     signals.write_bytes(bytes(signals.stat().st_size))
 
 
-DAMAGES = (_cut, _text, _empty, _no_rate, _no_gain, _elsewhere, _missing, _no_samples, _half, _only_missing, _flat)
+DAMAGES = (_cut, _text, _empty, _no_rate, _no_gain, _elsewhere, _missing, _no_samples, _only_missing, _flat)
 
 
 def damage(archive: Archive, whole: Path) -> Result:
@@ -340,7 +335,7 @@ def damage(archive: Archive, whole: Path) -> Result:
         problem = f"other reasons are listed than those of {len(names)} damaged recordings: {failures}"
     shutil.rmtree(archive.inputs)
     whole.rename(archive.inputs)
-    reasons = [failures.get(str(header), "") for header in damaged[: len(DAMAGES)]]
+    reasons = [failures.get(str(header), "").replace(f"{header.parent}/", "") for header in damaged[: len(DAMAGES)]]
     what = f"{len(damaged)} of {archive.count}; {len(failures)} reasons listed, among them:"
     return Result(f"{archive.name}, damaged", what, problem, seconds, tuple(reasons))
 

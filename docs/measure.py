@@ -27,6 +27,7 @@ COMMANDS = {
     "kills": "python -m benchmarks.kills",
     "load": "python -m benchmarks.load",
     "memory": "python -m benchmarks.memory",
+    "kills": "python -m benchmarks.kills",
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
@@ -52,7 +53,9 @@ def output(name: str) -> str:
 
 def main(
     names: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(COMMANDS)}.")],
-    records: Annotated[str, typer.Option(help="Folder with databases of PhysioNet, for r_peaks and scans.")] = "",
+    records: Annotated[
+        str, typer.Option(help="Folder with databases of PhysioNet, for r_peaks, scale and scans.")
+    ] = "",
 ) -> None:
     """Run commands and keep what they print."""
     with exit_on_error():

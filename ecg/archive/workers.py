@@ -12,6 +12,7 @@ from typing import Any
 
 import dask
 from distributed import Client, as_completed, get_worker
+from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -89,6 +90,8 @@ class Cluster:
                     seen = True
                 yield done
                 running.update(submit(shared, task) for task in islice(waiting, 1))
+        except FutureCancelledError:
+            raise self._lost() from None
         except OSError as error:
             if self.client.status != "running" or isinstance(error, CommClosedError):
                 raise self._lost() from None
