@@ -27,7 +27,6 @@ COMMANDS = {
     "kills": "python -m benchmarks.kills",
     "load": "python -m benchmarks.load",
     "memory": "python -m benchmarks.memory",
-    "kills": "python -m benchmarks.kills",
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
