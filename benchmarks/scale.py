@@ -35,8 +35,9 @@ from ecg.recordings.reading.lead import duration_text
 PART = 100_000  # beats of a part
 LEAST = 5  # power of ten of the fewest beats
 COUNTS = (1, 10, 100, 1000)  # recordings
-FLAT_BEATS, FLAT_RECORDINGS = 10**6, 10  # from which on the cost of each should stay the same
+FLAT_BEATS, FLAT_RECORDINGS = 10**6, 100  # from which on the cost of each should stay the same
 SECONDS = 300.0  # of a recording
+LEAST_SECONDS = 1.0  # beyond the start, below which a cost of each would be that of the start's own spread
 STARTS = 3  # runs that the start is the median of
 SMALL = 4  # inputs of such a run
 SMALL_PART, SMALL_SECONDS = 100, 20.0  # of each of them
@@ -171,9 +172,10 @@ def grow(kind: Kind, folder: Path, numbers: list[int], flat: int) -> float:
     for number in numbers:
         measured = cost(kind.arguments, made(folder, partial(_write, kind, number)), *TWO)
         each[number] = (measured.seconds - start) / number
+        known = measured.seconds - start > LEAST_SECONDS
+        rate, one = (1 / each[number], each[number] * (10**6 if kind.unit == "beats" else 1)) if known else ("-", "-")
         print(
-            f"{number:>21,}{measured.seconds:>9.1f}{start:>7.1f}{1 / each[number]:>12,.4g}"
-            f"{each[number] * (10**6 if kind.unit == 'beats' else 1):>14.3g}"
+            f"{number:>21,}{measured.seconds:>9.1f}{start:>7.1f}{_digits(rate):>12}{_digits(one):>14}"
             f"{measured.command:>13,.0f}{measured.worker:>14,.0f}",
             flush=True,
         )
@@ -181,6 +183,10 @@ def grow(kind: Kind, folder: Path, numbers: list[int], flat: int) -> float:
     if ratios:
         print(f"the cost of each, against that at {flat:,}: {', '.join(ratios)} (aim: within {FLATNESS:.0%})")
     return each[numbers[-1]]
+
+
+def _digits(figure: float | str) -> str:
+    return figure if isinstance(figure, str) else f"{figure:,.3g}" if figure < 100 else f"{figure:,.0f}"
 
 
 def _write(kind: Kind, number: int, folder: Path) -> None:
