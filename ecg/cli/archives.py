@@ -150,4 +150,5 @@ def is_archive(inputs: Sequence[str]) -> bool:
     if len(inputs) != 1:
         return True
     (place,) = inputs
-    return "://" in place or Path(place).is_dir() or (any(c in place for c in "*?[") and not Path(place).exists())
+    is_pattern = ("*" in place or "?" in place) and not Path(place).exists()  # brackets are in names of files, too
+    return "://" in place or Path(place).is_dir() or is_pattern

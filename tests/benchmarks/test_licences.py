@@ -32,8 +32,10 @@ def test_nothing_that_ships_needs_copyleft_and_what_does_comes_with_dvc() -> Non
     shipping, _, rest = done.stdout.partition("copyleft in the development environment")
     assert {line.partition(":")[0] for line in shipping.splitlines() if not line.startswith(" ")} == {
         "base",
+        "[archive]",
         "[dashboard]",
         "[recordings]",
+        "[s3]",
         "[service]",
         "[tables]",
         "[train]",

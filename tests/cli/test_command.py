@@ -284,7 +284,7 @@ def test_the_commands_are_functions_with_plain_arguments(
 
 
 def test_a_bug_shows_a_plain_traceback(shipped: Path) -> None:
-    code = "from ecg.detector.detector import Detector\nDetector.load = lambda folder: 1 / 0"
+    code = "from ecg.detector.detector import Detector\nDetector.load = lambda *_: 1 / 0"
     done = run_after(code, shipped.parent, "score")
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):\n")
