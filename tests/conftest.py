@@ -46,7 +46,7 @@ settings.load_profile("default")
 # The second of them needs no clone, and so does not wait while another worker builds it.
 LONG = (
     *("pipeline", "dashboard_browser", "shown_code", "rebuild", "experiments", "stages", "dependencies", "sharing"),
-    *("benchmarks", "export", "training", "provenance", "own_recording", "tables", "workers", "zarr_array"),
+    *("benchmarks", "export", "training", "provenance", "own_recording", "tables", "kills", "workers", "zarr_array"),
 )
 
 

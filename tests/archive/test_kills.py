@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.archives import write_recordings
 from benchmarks.kills import Archive, kill_scheduler
 
-RECORDINGS, SECONDS, KILLS = 20, 20.0, 2
+RECORDINGS, SECONDS, KILLS = 10, 20.0, 1
 
 
 def test_kills_of_workers_and_of_the_scheduler_change_no_byte_of_what_a_second_run_completes(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def ecg(tmp_path: Path) -> Ecg:
 
 
 def test_a_scan_of_a_folder_says_what_it_found_and_what_failed(ecg: Ecg, recordings: Path, tmp_path: Path) -> None:
-    done = ecg("scan", recordings, "--output", "results")
+    done = ecg("scan", recordings, "--output", "results", "--reports", 0)
     assert done.returncode == 1  # one has no results
     assert re.fullmatch(
         r"3 recordings, \d+ beats, \d+ alarms, \d+ alarms in noise, \d+ minutes; 1 failed; wrote .*results\n",
@@ -36,7 +36,7 @@ def test_a_scan_of_a_folder_says_what_it_found_and_what_failed(ecg: Ecg, recordi
     )
     assert re.fullmatch(r"failed: .*broken.edf.*\n", done.stderr)
     (tmp_path / "results" / "index.html").unlink()
-    again = ecg("scan", recordings, "--output", "results", "--json")
+    again = ecg("scan", recordings, "--output", "results", "--reports", 0, "--json")
     assert (again.returncode, json.loads(again.stdout)["recordings"]) == (1, 3)
     assert (tmp_path / "results" / "index.html").is_file()
 
