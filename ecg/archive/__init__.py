@@ -4,7 +4,7 @@ archive     what is common to all: inputs to do, done and failed; the run, its e
 inputs      what INPUT... names: files, folders, patterns, records, addresses
 places      local folders and object stores
 manifest    what is done, known by content, model and parameters
-workers     Dask's workers, and what is told of them
+workers     Dask's workers, and what is reported of them
 beats       tables of beats to Parquet parts with verdicts
 recordings  recordings to tables of recordings, alarms and episodes, and an index
 learning    recordings to what is learnt of each patient

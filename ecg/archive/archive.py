@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from ecg.archive import manifest, places
 from ecg.archive.inputs import Input
 from ecg.archive.manifest import Done, Settings
-from ecg.archive.places import BLOCK, PlaceError
+from ecg.archive.places import PlaceError
 from ecg.exceptions import InputError
 from ecg.files import sha256
 
@@ -149,7 +149,7 @@ def _do(job: Job, one: Input, done: Done, place: str, stretches: Sequence[Any]) 
         raise
     except InputError as error:
         return _failed(job, one, replace(done, reason=str(error).replace(place, one.source)))
-    except Exception as error:  # a defect of ours, or too little memory: told, and tried again in the next run
+    except Exception as error:  # a defect of ours, or too little memory: reported, and tried again in the next run
         return _failed(job, one, replace(done, reason=f"{type(error).__name__}: {error}"[:1000], lasts=False))
 
 
@@ -173,8 +173,7 @@ def _digest(one: Input, files: Iterable[Path]) -> str:
         return sha256(one.stamp.encode())
     for path in files:
         with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

@@ -11,11 +11,11 @@ from ecg.archive import manifest, places
 from ecg.archive.archive import Job, Workers
 from ecg.archive.inputs import Input, recordings
 from ecg.archive.manifest import Done, Settings
-from ecg.archive.models import Files
+from ecg.archive.models import Hearts
 from ecg.exceptions import InputError
 from ecg.hearts.context import START_SECONDS
 from ecg.hearts.learnt import BEATS, PATIENT
-from ecg.hearts.model import CALIBRATION, MODEL, SHIPPED, HeartModel
+from ecg.hearts.model import HeartModel
 from ecg.scanning.learning import learn
 
 NAME = "learn"
@@ -29,7 +29,7 @@ class LearnPatients(Job):
     lead, rate, start, stop, annotations : as `ecg.learn` takes them
     """
 
-    hearts: Files
+    hearts: Hearts
     lead: int | str | None = None
     rate: float | None = None
     start: float = 0.0
@@ -40,8 +40,7 @@ class LearnPatients(Job):
 
     @cached_property
     def _model(self) -> HeartModel:
-        with self.hearts.folder() as folder:
-            return HeartModel.load(folder)
+        return self.hearts.load()
 
     def load(self) -> None:
         """Load the model of normal hearts."""
@@ -125,5 +124,5 @@ def archive(inputs: Sequence[str], output: str, **options: Any) -> tuple[LearnPa
     InputError
         if an input names nothing.
     """
-    job = LearnPatients(places.absolute(output), Files.of(SHIPPED, MODEL, CALIBRATION), **options)
+    job = LearnPatients(places.absolute(output), Hearts.shipped(), **options)
     return job, recordings(inputs, job.annotations, job.folder)

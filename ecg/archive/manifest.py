@@ -17,9 +17,8 @@ from ecg.files import parse_json, rounded, sha256
 DONE, MANIFEST = "_done", "_manifest.json"
 VERSION = 1  # of the format of results; another one does all again
 
-Settings = dict[
-    str, Any
-]  # what decides a result beside the content: the job, its parameters and its model; plain values
+# What decides a result beside the content: the job, its parameters and its model; plain values.
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)

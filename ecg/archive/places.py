@@ -19,7 +19,6 @@ from ecg.exceptions import InputError, needed_for, printable
 from ecg.files import PARTIAL, replacing
 
 WILD = "*?["
-BLOCK = 2**20  # bytes that are copied at a time
 
 
 class PlaceError(InputError):

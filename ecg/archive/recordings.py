@@ -18,11 +18,11 @@ from ecg.archive.archive import Job, Workers, plan, run
 from ecg.archive.inputs import Input, recordings
 from ecg.archive.learning import learnt, with_learnt
 from ecg.archive.manifest import Done, Settings
-from ecg.archive.models import Files
-from ecg.detector import detector
-from ecg.detector import model as model_file
+from ecg.archive.models import Files, Hearts
+from ecg.detector.detector import CALIBRATION
+from ecg.detector.model import MODEL
 from ecg.hearts.learnt import BEATS, PATIENT, Learnt, is_learnt
-from ecg.hearts.model import CALIBRATION, MODEL, SHIPPED, HeartModel
+from ecg.hearts.model import HeartModel
 from ecg.recordings.reading import Lead, open_lead
 from ecg.recordings.signals import ProcessedLead, join_chunks, process_chunks, process_lead
 from ecg.scanning import episodes, records
@@ -78,7 +78,7 @@ class ScanRecordings(Job):
     reports : recordings, the worst first, that have a report
     """
 
-    hearts: Files
+    hearts: Hearts
     model: Files | None = None
     lead: int | str | None = None
     rate: float | None = None
@@ -100,8 +100,7 @@ class ScanRecordings(Job):
 
     @cached_property
     def _hearts(self) -> HeartModel:
-        with self.hearts.folder() as folder:
-            return HeartModel.load(folder)
+        return self.hearts.load()
 
     def load(self) -> None:
         """Load the models."""
@@ -269,10 +268,9 @@ def archive(
     InputError
         if the model cannot be used, or no threshold at this alpha is possible; if an input names nothing.
     """
-    hearts = Files.of(SHIPPED, MODEL, CALIBRATION)
     of_each = None if model is None else learnt(places.absolute(str(model)))
     own = None if model is None or of_each is not None else _files(model)
-    job = ScanRecordings(places.absolute(output), hearts, own, **options)
+    job = ScanRecordings(places.absolute(output), Hearts.shipped(), own, **options)
     job.load()  # it tells what is wrong with the model, before all else
     found = recordings(inputs, job.annotations, job.folder)
     return job, found if of_each is None else with_learnt(found, places.absolute(str(model)), of_each)
@@ -280,5 +278,5 @@ def archive(
 
 def _files(model: Path) -> Files:
     load_model(model)  # it tells what is wrong with the folder
-    own = (PATIENT, BEATS) if is_learnt(model) else (model_file.MODEL, detector.CALIBRATION)
+    own = (PATIENT, BEATS) if is_learnt(model) else (MODEL, CALIBRATION)
     return Files.of(model, *own)

@@ -1,4 +1,4 @@
-"""Dask's workers as what works on an archive: tasks, what comes of them, and what is told of workers."""
+"""Dask's workers as what works on an archive: tasks, what comes of them, and what is reported of workers."""
 
 import os
 import sys
@@ -23,9 +23,8 @@ from ecg.archive.manifest import DONE, Done
 from ecg.exceptions import InputError
 
 AHEAD = 2000  # tasks that the scheduler knows of at a time, so that its memory does not grow with the archive
-PACKAGES = (  # which decide a result
-    *("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio"),
-)
+# Which decide a result.
+PACKAGES = ("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio")
 
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
 
@@ -45,12 +44,12 @@ class Cluster:
 
     client : of the cluster
     on_versions : called once for each worker whose packages are others than here
-    told : what it was called with
+    reported : what it was called with
     """
 
     client: Client
     on_versions: OnVersions = lambda _sentence: None
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
 
     @property
     def threads(self) -> int:
@@ -82,8 +81,8 @@ class Cluster:
                 task = tasks_of.pop(future.key)
                 done, worker, theirs = self._result(job, task, future)
                 for sentence in _differences(worker, theirs, versions):
-                    if sentence not in self.told:
-                        self.told.add(sentence)
+                    if sentence not in self.reported:
+                        self.reported.add(sentence)
                         self.on_versions(sentence)
                 if not seen and theirs is not None:
                     _check_seen(job.folder, done, worker)
@@ -100,9 +99,9 @@ class Cluster:
     def _check_packages(self, job: Job) -> None:
         """InputError if the scheduler or a worker lacks a package: a worker would end, and nobody would say why."""
         self.client.wait_for_workers(1)
-        answers = self.client.run(_take, job, on_error="return")
+        answers = self.client.run(_take, type(job), on_error="return")
         try:
-            self.client.run_on_scheduler(_take, job)
+            self.client.run_on_scheduler(_take, type(job))
         except Exception as error:  # of the type that Dask has for one that it cannot send
             answers = {self._where(): error} | answers
         for where, answer in answers.items():
@@ -145,7 +144,7 @@ class Cluster:
         return InputError(f"{self._where()} is gone: what is done stays; run the same command again")
 
 
-def _take(job: Job) -> None:
+def _take(job: type[Job]) -> None:
     del job
 
 
@@ -157,7 +156,7 @@ def _stretch(job: Job, one: Any, part: int, parts: int) -> Any:
     _share_threads()
     try:
         return job.stretch(one, part, parts)
-    except Exception:  # it is told when the whole is done
+    except Exception:  # it is reported when the whole is done
         return None
 
 
