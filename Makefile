@@ -1,10 +1,11 @@
 # make help tells what there is. Each recipe is also a plain command.
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev repro experiments restore docs readme links verify serve dashboard test test-fast lint audit benchmark constraints release clean
+.PHONY: help install install-dev repro experiments restore docs readme links verify serve dashboard test test-fast lint audit benchmark peers constraints release clean
 
 help: ## 1 s | this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\) | \(.*\)/\1|\2|\3/p' $(MAKEFILE_LIST) | \
@@ -73,6 +74,8 @@ audit: install-dev ## 1 min | licences of what ships, known vulnerabilities of w
 benchmark: install-dev ## 2 min | print the pipeline's time and memory
 	python -m benchmarks.speed
 
+peers: $(PEERS)/installed ## 6 min | install what comparisons with others' detectors need into .venv-peers
+
 constraints: $(VENV)/bin/uv ## 1 min | pin what is new in pyproject.toml and requirements.txt, and keep the other pins
 	grep -v '^-' requirements.txt | UV_CUSTOM_COMPILE_COMMAND='make constraints' uv pip compile --quiet --universal \
 		--python-version 3.11 --all-extras --no-annotate --output-file constraints.txt pyproject.toml - $(CONSTRAINTS)
@@ -109,6 +112,13 @@ REQUIREMENTS := requirements.txt constraints.txt pyproject.toml
 $(VENV)/installed: $(REQUIREMENTS) | $(VENV)/bin/python
 	@python preinstall.py
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# Two steps, because some peers' own requirements exclude our versions, with which they work (benchmarks/peers/alone.txt).
+$(PEERS)/installed: $(REQUIREMENTS) benchmarks/peers/requirements.txt benchmarks/peers/alone.txt | $(VENV)/bin/python
+	python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/alone.txt
 	touch $@
 
 $(VENV)/installed-dev: $(REQUIREMENTS) | $(VENV)/bin/python

@@ -6,7 +6,7 @@ on the test beats, on the CPU, and measured in turn in one run. PyOD's networks 
 defaults; two also score in larger batches than their default of 32, which is faster. Run it on an idle machine: other
 load slows PyOD's small batches most, and makes the ratios too good. PyOD is not among the pipeline's requirements:
 
-    python -m venv .venv-peers && . .venv-peers/bin/activate && pip install -r benchmarks/peers/requirements.txt
+    make peers && .venv-peers/bin/python -m benchmarks.peers
 """
 
 import math
