@@ -145,7 +145,8 @@ def show(table: pd.DataFrame, summary: pd.DataFrame) -> None:
     """Print the ranks and who is first by half and group, then the AUC on each set."""
     for (half, group), part in summary.groupby(["half", "group"], sort=False):
         print_table(_shown(part))
-        print(f"\n{ranks.sentence(part, ranks.friedman(ranks.in_group(table, half, group)))}\n")
+        p = ranks.friedman(ranks.in_group(table, half, group)) if group == "all" else np.nan
+        print(f"\n{ranks.sentence(part, p)}\n")
     aucs = table.pivot(index=["half", "set"], columns="detector", values="auc")
     ordered = aucs[table["detector"].unique()].map(lambda auc: "failed" if np.isnan(auc) else f"{auc:.3f}")
     print_table(ordered.reset_index())
@@ -155,8 +156,8 @@ def _shown(part: pd.DataFrame) -> pd.DataFrame:
     """The rows of one half and group with their intervals, as text."""
 
     def joined(measure: str, digits: int) -> list[str]:
-        values = part[[f"mean_{measure}", f"{measure}_low", f"{measure}_high"]].to_numpy()
-        return [f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})" for mean, low, high in values]
+        values = part[[f"mean_{measure}", f"{measure}_low", f"{measure}_high"]].map(f"{{:.{digits}f}}".format)
+        return [mean if low == "nan" else f"{mean} ({low} to {high})" for mean, low, high in values.to_numpy()]
 
     columns = {"mean rank (95% interval)": joined("rank", 2), "mean AUC (95% interval)": joined("auc", 3)}
     return part[["half", "group", "detector", "sets"]].assign(**columns, wins=part["wins"], failed=part["failed"])

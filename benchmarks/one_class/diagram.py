@@ -30,7 +30,8 @@ def draw(path: Path, table: pd.DataFrame, title: str) -> None:
             ax=axis,
             color_palette=colours,
             label_fmt_left="{label}  {rank:.2f}",
+            text_h_margin=0.06,
             label_fmt_right="{rank:.2f}  {label}",
         )
-        axis.set_title(title, fontsize="medium", loc="left")
+        axis.set_title(title, fontsize="medium", loc="left", pad=10)
         save(figure, path)

@@ -9,6 +9,7 @@ from benchmarks.one_class.detectors import DETECTORS, OURS
 from benchmarks.one_class.sets import ECG, HALVES
 
 RESAMPLES = 9999
+ALPHA = 0.05  # of the tests
 DIGITS = 9  # of an AUC; what differs by less is level
 GROUPS = ("all", "ECG")
 
@@ -83,7 +84,7 @@ def friedman(table: pd.DataFrame) -> float:
     return float(stats.friedmanchisquare(*by_set.T).pvalue)
 
 
-def critical_difference(detectors: int, sets: int, alpha: float = 0.05) -> float:
+def critical_difference(detectors: int, sets: int, alpha: float = ALPHA) -> float:
     """By how much mean ranks must differ to be told apart by the Nemenyi test (Demšar 2006).
 
     Examples
@@ -99,7 +100,7 @@ def sentence(summary: pd.DataFrame, p: float) -> str:
     """Who is first in one half and group, where this project stands, and what differences the tests see.
 
     summary : its rows, in the order of the mean ranks
-    p : of the Friedman test
+    p : of the Friedman test; NaN if it was not made
     """
     half, group, sets = (summary[column].iloc[0] for column in ("half", "group", "sets"))
     ranks = dict(zip(summary["detector"], summary["mean_rank"].round(DIGITS), strict=True))
@@ -110,11 +111,14 @@ def sentence(summary: pd.DataFrame, p: float) -> str:
     said = f"{half}, {_plural(sets, which)}: {' and '.join(named)} {'is' if len(first) == 1 else 'are together'} first"
     said += f", with a mean rank of {best:.2f} of {len(ranks)}"
     if OURS in ranks and OURS not in first:
-        behind = sum(rank < ranks[OURS] for rank in ranks.values())
-        said += f"; {OURS} has {ranks[OURS]:.2f}, and {behind} of {len(ranks) - 1} others have less"
-    if np.isfinite(p):
-        difference = critical_difference(len(ranks), sets)
-        said += f". Friedman test: p = {p:.2g}; the Nemenyi test tells mean ranks apart that differ by {difference:.2f}"
+        ahead = sum(rank < ranks[OURS] for rank in ranks.values())
+        said += f"; {OURS} has {ranks[OURS]:.2f}, behind {ahead} of {len(ranks) - 1} others"
+    if p >= ALPHA:
+        said += f". The differences between all are within chance (Friedman test, p = {p:.2g})"
+    if p < ALPHA:
+        apart = critical_difference(len(ranks), sets)
+        said += f". There are differences beyond chance (Friedman test, p = {p:.2g}): of mean ranks from {apart:.2f} on"
+        said += f" (Nemenyi test at {ALPHA})"
     return f"{said[0].upper()}{said[1:]}."
 
 
