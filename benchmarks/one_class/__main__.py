@@ -57,6 +57,8 @@ def main(
             raise InputError(f"--detector {unknown.pop()}: it should be one of {', '.join(DETECTORS)}")
         if folder is not None and not folder.is_dir():
             raise InputError(f"--folder {folder}: there is no such folder")
+        for name in detector:
+            DETECTORS[name].versions()  # a missing package is said before the work
         names = sets.SETS if half is Halves.ALL else sets.HALVES[half]
         loaded, missing = _available(list(names), folder)
         table = ranks.ranked(compare(loaded, detector))
@@ -120,6 +122,8 @@ def score(task: Task) -> Result:
     try:
         with warnings.catch_warnings(action="ignore"):  # of others' detectors
             scores = np.array([detector.fit(data.normal, seed)(data.test) for seed in range(task["seeds"])])
+    except (ImportError, MemoryError):  # of this machine, not of the detector: nothing to keep
+        raise
     except Exception as error:  # whatever the reason is, the others go on
         return {"error": np.array(f"{type(error).__name__}: {error}".splitlines()[0])}
     return {"score": scores} if np.isfinite(scores).all() else {"error": np.array("some scores are not finite")}
