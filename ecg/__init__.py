@@ -7,6 +7,7 @@ recordings   from an ECG to its beats
 models       the autoencoders, one file per architecture
 training     cross-fitted fitting, augmentation, scaling, export; with models, what imports torch
 detector     what ships: model, calibration, thresholds, verdicts, streams, explanations, tables of beats
+estimators   scikit-learn's and PyOD's interface to all of that, for beats and for series
 evaluation   metrics, reliability, report, figures, model card, provenance
 hearts       the model of normal hearts, which judges recordings of patients that it has never seen
 scanning     a recording to its alarms, episodes and report
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ecg.detector.explanation import Explanation
     from ecg.detector.stream import Stream
     from ecg.detector.verdicts import Details, Verdicts
+    from ecg.estimators.autoencoder import AutoencoderDetector
     from ecg.exceptions import BeatError, InputError
     from ecg.hearts.learnt import Learnt
     from ecg.hearts.model import HeartModel
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ecg.scanning.scan import scan
 
 __all__ = [
+    "AutoencoderDetector",
     "BeatError",
     "Details",
     "Detector",
@@ -53,6 +56,7 @@ __all__ = [
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would keep a diary of each model that it opens
 
 _PLACES = {
+    "AutoencoderDetector": "ecg.estimators.autoencoder",
     "BeatError": "ecg.exceptions",
     "Details": "ecg.detector.verdicts",
     "Detector": "ecg.detector.detector",

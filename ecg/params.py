@@ -59,7 +59,7 @@ class Preprocess(Strict):
     """The normal class and the scaling of beats (`ecg.training.scaling`)."""
 
     normal_class: int
-    scaling: Literal["none", "standard", "filter"]
+    scaling: Literal["none", "unit", "standard", "filter"]
     smoothing: Annotated[float, Field(ge=0, le=100)]
     detrend: Annotated[int, Field(ge=0, le=10)]
 
@@ -109,6 +109,13 @@ class Lstm(Strict):
     latent: Size
 
 
+class Rocket(Strict):
+    """Parameters of `ecg.models.rocket`."""
+
+    features: Annotated[int, Field(ge=1, le=10_000)]
+    variance: Rate
+
+
 class Vae(Strict):
     """Parameters of `ecg.models.vae`."""
 
@@ -120,7 +127,7 @@ class Vae(Strict):
 
 # Checked here, before any download, without importing torch. An architecture of your own has `Params` in its own file,
 # which check its section when the model is built.
-ARCHITECTURES: Mapping[str, type[Strict]] = {"conv1d": Conv1d, "dense": Dense, "lstm": Lstm, "vae": Vae}
+ARCHITECTURES: Mapping[str, type[Strict]] = {"conv1d": Conv1d, "dense": Dense, "lstm": Lstm, "rocket": Rocket, "vae": Vae}
 
 
 class Calibrate(Strict):

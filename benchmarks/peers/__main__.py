@@ -22,7 +22,6 @@ from typing import Annotated, Any
 import numpy as np
 import onnx
 import pyod
-import torch
 import typer
 from pyod.models.auto_encoder import AutoEncoder
 from pyod.models.deep_svdd import DeepSVDD
@@ -36,6 +35,8 @@ from ecg.data import beats
 from ecg.data.beats import Beats
 from ecg.detector.detector import Detector
 from ecg.detector.model import MODEL
+from ecg.training import fitting
+from ecg.training.scaling import Scaling
 
 EPOCHS = 100
 LARGE_BATCH = 1024
@@ -86,16 +87,9 @@ def fit_peer(make: Callable[[], Any], normal: np.ndarray, test: Beats) -> tuple[
 
 
 def fit_ours(normal: np.ndarray) -> float:
-    threads = torch.get_num_threads()
-    from ecg.training import fitting  # sets torch to one thread, which is not for PyOD
-    from ecg.training.scaling import Scaling
-
-    torch.set_num_threads(1)
     build = partial(models.build, SETTINGS.train.model, SETTINGS.models)
     scaling = Scaling.load(Path("data/processed/scaling.npz"))
-    took = seconds(lambda: fitting.fit(normal, scaling, build, SETTINGS.train))
-    torch.set_num_threads(threads)
-    return took
+    return seconds(lambda: fitting.fit(normal, scaling, build, SETTINGS.train))
 
 
 def fit_all(normal: np.ndarray, test: Beats) -> tuple[list[Timed], list[Timed]]:

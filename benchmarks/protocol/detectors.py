@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,10 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from benchmarks.protocol.configuration import Classical
-from ecg import models
 from ecg.data.training_errors import TrainingErrors
 from ecg.detector.model import Model
 from ecg.params import Preprocess, Train
-from ecg.training import fitting
-from ecg.training.export import to_onnx
+from ecg.training import training
 from ecg.training.scaling import Scaling
 
 Score = Callable[[np.ndarray], np.ndarray]  # raw beats (n, L) -> (n,), higher is more anomalous
@@ -46,15 +43,12 @@ def fit_architecture(train: Train, preprocess: Preprocess, sections: dict[str, A
     `sections` is the section `models` of params.yaml, or the part of it that `train.model` needs.
     """
     start = time.perf_counter()
-    build = partial(models.build, train.model, sections)
-    fit = fitting.fit(normal, Scaling.fit(normal, preprocess), build, train)
-    if fit.held_out_error is None:
-        raise ValueError("train.folds must be 2 or more")
-    model = to_onnx(fit.ensemble, normal)
+    trained = training.train(normal, Scaling.fit(normal, preprocess), train, sections)
     seconds = time.perf_counter() - start
-    shipped = Model(model)
-    errors = TrainingErrors(fit.fold, fit.fitted_error, fit.held_out_error)
-    return Fitted(errors, shipped.member_scores, shipped.scores, seconds)
+    if trained.errors.held_out is None:
+        raise ValueError("train.folds must be 2 or more")
+    shipped = Model(trained.model)
+    return Fitted(trained.errors, shipped.member_scores, shipped.scores, seconds)
 
 
 def fit_classical(settings: Classical, preprocess: Preprocess, folds: int, seed: int, normal: np.ndarray) -> Fitted:

@@ -30,14 +30,14 @@ PROVIDERS: dict[Device, list[Any]] = {"cpu": [CPU], "cuda": [(CUDA, {"use_tf32":
 
 
 @cache
-def pool() -> ThreadPoolExecutor:
-    """The threads that score batches of beats, one for each core that this process may use.
+def pool(threads: int | None = None) -> ThreadPoolExecutor:
+    """The threads that score batches of beats: so many, or one for each core that this process may use.
 
     joblib's count respects the limits of a container: affinity and control groups.
     """
     from joblib import cpu_count  # takes a tenth of a second; a single batch does without
 
-    return ThreadPoolExecutor(cpu_count(), thread_name_prefix="ecg")
+    return ThreadPoolExecutor(threads or cpu_count(), thread_name_prefix="ecg")
 
 
 if hasattr(os, "register_at_fork"):
@@ -52,6 +52,7 @@ class Model:
     content : bytes of the file
     name : of the file, for error messages
     device : cpu, or cuda for an NVIDIA GPU, which needs onnxruntime-gpu
+    threads : that score batches of beats; None for one a core
 
     Raises
     ------
@@ -61,8 +62,10 @@ class Model:
         on the device.
     """
 
-    def __init__(self, content: bytes, name: str = MODEL, device: Device = "cpu") -> None:
-        self._name, self._device = name, device
+    def __init__(
+        self, content: bytes, name: str = MODEL, device: Device = "cpu", threads: int | None = None
+    ) -> None:
+        self._name, self._device, self._threads = name, device, threads
         _check_device(device)
         try:
             check_graph(content)
@@ -164,7 +167,8 @@ class Model:
         if len(starts) == 1:
             results = run(0)
         else:
-            batches = list((pool().map if self._device == "cpu" else map)(run, starts))
+            in_turn = self._device == "cuda" or self._threads == 1
+            batches = list((map if in_turn else pool(self._threads).map)(run, starts))
             results = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
         if not np.isfinite(results[-1]).all():  # a finite score is the mean of finite errors
             beat = np.argwhere(~np.isfinite(results[-1]))[0][0]

@@ -32,9 +32,7 @@ from ecg.hearts.params import Train
 from ecg.hearts.simulation import simulate
 from ecg.hearts.stored import REMEDY, Rows
 from ecg.recordings.cutting import thinned
-from ecg.training.devices import device_named, seeded
-
-torch.set_num_threads(1)  # how many threads share a sum changes its last bit
+from ecg.training.devices import device_named, one_thread, seeded
 
 CPU = torch.device("cpu")
 PARTITION = 2**16  # beats that anomalies are simulated from at a time
@@ -56,6 +54,7 @@ class Fit:
     held_out: np.ndarray
 
 
+@one_thread()
 def fit(beats: NormalBeats | StoredBeats, settings: Train, on_step: OnStep = lambda: None) -> Fit:
     """Fit the members to the normal beats of patients 0, 1, ...
 

@@ -24,6 +24,17 @@ def device_named(name: str, parameter: str) -> torch.device:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: how many share a sum changes its last bit, and these sums are too small to share."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def seeded(device: torch.device, seed: int) -> Iterator[None]:
     """Draw torch's random numbers from this seed, and leave the generators as they were; a GPU has one of its own."""
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):

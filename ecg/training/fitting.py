@@ -26,7 +26,7 @@ from tqdm import trange
 from ecg.exceptions import InputError
 from ecg.params import Train
 from ecg.training.augmentation import augment
-from ecg.training.devices import device_named, seeded
+from ecg.training.devices import device_named, one_thread, seeded
 from ecg.training.ensemble import Ensemble
 from ecg.training.scaling import Scaling
 
@@ -42,8 +42,6 @@ SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {
     ),
 }
 
-torch.set_num_threads(1)  # how many threads share a sum changes its last bit, and these sums are too small to share
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -53,7 +51,7 @@ class Fit:
     fitted_error : float32 ndarray of shape (n_beats,), mean error under the members that were fitted to the beat
     held_out_error : the same under the member that was not; None with one fold
     losses : of each epoch, means over beats and members: "fitted", of the augmented beats as the epoch went by, and
-        "held_out", at its end, which one fold does not have
+        "held_out", at its end, which one fold does not have; one epoch of an architecture that is fitted in closed form
     """
 
     ensemble: Ensemble
@@ -63,14 +61,18 @@ class Fit:
     losses: list[Losses]
 
 
+@one_thread()
 def fit(
     samples: np.ndarray,
     scaling: Scaling,
     build: Callable[[int, int], nn.Module],
     settings: Train,
     on_epoch: OnEpoch = lambda _epoch, _losses: None,
+    fold: np.ndarray | None = None,
 ) -> Fit:
     """Fit an ensemble to normal beats by Adam on their mean error; each member keeps its epoch of lowest loss.
+
+    An architecture that has a closed form (`ecg.models`) is fitted by that.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def fit(
     build : makes the untrained autoencoder from the number of members and the beat's length
     settings : the train section of params.yaml; its seed decides folds, initial weights and the order of beats
     on_epoch : called after each epoch with its number, from 1, and its losses (see `Fit`)
+    fold : int ndarray of shape (n_beats,), the member that is not fitted to the beat; drawn at random by default
 
     Raises
     ------
@@ -89,17 +92,18 @@ def fit(
         raise InputError(f"params.yaml: train.folds is {folds}: {n} normal beats allow at most {n // 2}")
     device = device_named(settings.device, "params.yaml: train.device")
     with seeded(device, settings.seed):
-        fold = torch.randperm(n) % folds
-        saw = _saw(fold, folds)
+        folded = torch.randperm(n) % folds if fold is None else torch.from_numpy(fold)
+        saw = _saw(folded, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
-        losses = _train(ensemble, beats, saw, settings, device, on_epoch)
+        train = _solve if hasattr(ensemble.members, "solve") else _train
+        losses = train(ensemble, beats, saw, settings, device, on_epoch)
     fitted_error = _fitted_error(ensemble, beats, saw)
     held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
     _require_finite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
     return Fit(
         ensemble,
-        fold=fold.numpy(),
+        fold=folded.numpy(),
         fitted_error=fitted_error.numpy(),
         held_out_error=None if held_out_error is None else held_out_error.numpy(),
         losses=losses,
@@ -127,6 +131,20 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     result = torch.empty(len(beats))
     result[padded[padded >= 0]] = errors[padded >= 0]
     return result
+
+
+@torch.no_grad()
+def _solve(
+    ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, _device: torch.device, on_epoch: OnEpoch
+) -> list[Losses]:
+    """Fit the members in closed form, on the processor; their losses are those of one epoch."""
+    solve: Callable[[Tensor, Tensor], None] = ensemble.members.solve
+    solve(ensemble.scaled(beats), saw)
+    losses = {"fitted": float(_fitted_error(ensemble, beats, saw).mean())}
+    if settings.folds > 1:
+        losses["held_out"] = float(_held_out_error(ensemble, beats, saw).mean())
+    on_epoch(1, losses)
+    return [losses]
 
 
 def _train(

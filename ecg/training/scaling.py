@@ -26,6 +26,7 @@ class Scaling:
         """Fit on normal beats, by the method `settings.scaling`.
 
         none : beats are not changed
+        unit : the mean of all samples is subtracted, and their standard deviation divides them: beats in any unit
         standard : each step is standardised by its mean and standard deviation; a step at which all beats are equal is
             only centred, as in scikit-learn's StandardScaler
         filter : beats are smoothed by a Gaussian of standard deviation `smoothing`, in samples, and the polynomial of
@@ -39,8 +40,10 @@ class Scaling:
         """
         length = samples.shape[1]
         matrix, mean, deviation = np.eye(length), np.zeros(length), np.ones(length)
-        if settings.scaling == "standard":
-            mean, deviation = samples.mean(axis=0, dtype=np.float64), samples.std(axis=0, dtype=np.float64)
+        if settings.scaling in ("unit", "standard"):
+            axis = 0 if settings.scaling == "standard" else None
+            mean = mean + samples.mean(axis=axis, dtype=np.float64)
+            deviation = deviation * samples.std(axis=axis, dtype=np.float64)
             deviation[deviation < 10 * np.finfo(np.float64).eps] = 1.0
         if settings.scaling == "filter":
             matrix = _gaussian(length, settings.smoothing) @ _detrending(length, settings.detrend)
