@@ -17,7 +17,10 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from benchmarks.protocol.tasks import Result, Task
+from benchmarks.series.detectors import DETECTORS
 from ecg.exceptions import InputError
+from ecg.files import sha256
 
 TOLERANCE = 100  # samples beside the anomaly that are still right
 INDEX = "index.csv"  # may stand beside the files, with a column `ecg`
@@ -120,6 +123,23 @@ def in_folder(folder: Path) -> list[Entry]:
         if one.number == other.number:
             raise InputError(f"{one.path} and {other.path} have the same number: leave one of them")
     return entries
+
+
+def task(entry: Entry) -> Task:
+    """What decides the location that a detector names; InputError if the file is damaged."""
+    entry.read()
+    return {"file": entry.path.name, "content": sha256(entry.path.read_bytes())}
+
+
+def locate(folder: Path, task: Task) -> Result:
+    """The location that a detector names, counted from 1, and the seconds that it took.
+
+    It is the sample of the highest score after the normal start.
+    """
+    entry = Entry.of(folder / task["file"])
+    scores, seconds = DETECTORS[task["detector"]].timed(entry.read(), entry.train_end)
+    after = scores[entry.train_end :]
+    return {"location": np.array(entry.train_end + after.argmax() + 1), "seconds": np.array(seconds)}
 
 
 def _index(folder: Path) -> Mapping[str, bool]:
