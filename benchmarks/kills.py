@@ -32,7 +32,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.archives import DEADLINE, Processes, cluster, day, hashes, start_ecg, write_beats, write_recordings
+from benchmarks.workload import DEADLINE, Processes, cluster, day, hashes, start_ecg, write_beats, write_recordings
 from ecg.archive.manifest import DONE, MANIFEST
 from ecg.archive.recordings import ALARMS, STRETCH
 

@@ -29,7 +29,7 @@ from typing import Annotated
 import psutil
 import typer
 
-from benchmarks.archives import DEADLINE, day, start_ecg, write_beats, write_recordings
+from benchmarks.workload import DEADLINE, day, start_ecg, write_beats, write_recordings
 from ecg.recordings.reading.lead import duration_text
 
 PART = 100_000  # beats of a part

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.archives import cluster
+from benchmarks.workload import cluster
 from ecg.archive.manifest import MANIFEST
 
 WITHOUT = """

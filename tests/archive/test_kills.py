@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
-from benchmarks.archives import write_recordings
 from benchmarks.kills import Archive, kill_scheduler
+from benchmarks.workload import write_recordings
 
 RECORDINGS, SECONDS, KILLS = 10, 20.0, 1
 

@@ -1,0 +1,83 @@
+"""What each detector makes of each series, kept in files, and intervals over series."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from joblib import cpu_count
+
+from benchmarks.protocol.tasks import Result, Task, compute
+from benchmarks.series.detectors import DETECTORS
+from ecg.exceptions import InputError
+
+# What decides a result, beside the series, how they are read, and the version of a peer.
+DETECTING = [Path("benchmarks/series/detectors.py"), Path("benchmarks/series/periods.py")]
+PACKAGE = Path("ecg")  # for this project's detector
+RESAMPLES = 2000  # for bootstrap intervals
+PEERS = "pip install -r benchmarks/peers/requirements.txt"
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The detectors of these names, or all that are installed; InputError for one that does not exist or is missing."""
+    for name in names:
+        if name not in DETECTORS:
+            raise InputError(f"--detector {name}: it should be one of {'; '.join(DETECTORS)}")
+        if not DETECTORS[name].available:
+            raise InputError(f"--detector {name} needs {DETECTORS[name].package}: {PEERS}")
+    if missing := [] if names else [name for name, detector in DETECTORS.items() if not detector.available]:
+        print(f"not installed, left aside: {'; '.join(missing)}. To have them: {PEERS}", file=sys.stderr)
+    return list(names) or [name for name, detector in DETECTORS.items() if detector.available]
+
+
+def results(
+    benchmark: str, detectors: Sequence[str], tasks: Sequence[Task], work: Callable[[Task], Result], reading: Path
+) -> dict[str, list[Result]]:
+    """By detector, the result of `work` for each task, which it gets together with the detector's name.
+
+    Where a detector fails, the result is its `error`, which is printed: that is no reason to stop.
+
+    reading : the module with `work`, which decides the results, too
+    """
+    found = {}
+    for name in detectors:
+        detector = DETECTORS[name]
+        own = [task | {"detector": name, "version": detector.version} for task in tasks]
+        dependencies = [*DETECTING, reading, *([] if detector.package else [PACKAGE])]
+        found[name] = compute(f"{benchmark}-{name}", own, partial(_result, work), cpu_count(), dependencies)
+        for task, result in zip(own, found[name], strict=True):
+            if "error" in result:
+                print(f"{name} fails on {task['file']}: {result['error']}", file=sys.stderr)
+    return found
+
+
+def _result(work: Callable[[Task], Result], task: Task) -> Result:
+    try:
+        return work(task)
+    except ImportError:
+        raise  # this fails on all series
+    except Exception as error:  # whatever a peer raises
+        return {"error": np.array(f"{type(error).__name__}: {error}")}
+
+
+def interval(values: np.ndarray, groups: Sequence[str]) -> tuple[float, float]:
+    """The 95% bootstrap interval of a mean, where the values of a group belong together.
+
+    values : ndarray of shape (n,)
+    groups : n names; groups are drawn, with all of their values
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def means(figures: Mapping[str, np.ndarray], groups: Sequence[str]) -> list[tuple[str, float, float, float]]:
+    """Each detector's mean with the ends of its interval, highest first.
+
+    figures : by detector, one for each of the n series that `groups` names
+    """
+    rows = [(name, float(np.mean(values)), *interval(values, groups)) for name, values in figures.items()]
+    return sorted(rows, key=lambda row: -row[1])
