@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ecg.detector.stream import Stream
     from ecg.detector.verdicts import Details, Verdicts
     from ecg.estimators.autoencoder import AutoencoderDetector
+    from ecg.estimators.series import SeriesDetector
     from ecg.exceptions import BeatError, InputError
     from ecg.hearts.learnt import Learnt
     from ecg.hearts.model import HeartModel
@@ -47,6 +48,7 @@ __all__ = [
     "InputError",
     "Learnt",
     "Scan",
+    "SeriesDetector",
     "Stream",
     "Verdicts",
     "learn",
@@ -65,6 +67,7 @@ _PLACES = {
     "InputError": "ecg.exceptions",
     "Learnt": "ecg.hearts.learnt",
     "Scan": "ecg.scanning.records",
+    "SeriesDetector": "ecg.estimators.series",
     "Stream": "ecg.detector.stream",
     "Verdicts": "ecg.detector.verdicts",
     "learn": "ecg.scanning.learning",

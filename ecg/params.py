@@ -127,7 +127,13 @@ class Vae(Strict):
 
 # Checked here, before any download, without importing torch. An architecture of your own has `Params` in its own file,
 # which check its section when the model is built.
-ARCHITECTURES: Mapping[str, type[Strict]] = {"conv1d": Conv1d, "dense": Dense, "lstm": Lstm, "rocket": Rocket, "vae": Vae}
+ARCHITECTURES: Mapping[str, type[Strict]] = {
+    "conv1d": Conv1d,
+    "dense": Dense,
+    "lstm": Lstm,
+    "rocket": Rocket,
+    "vae": Vae,
+}
 
 
 class Calibrate(Strict):

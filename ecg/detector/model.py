@@ -62,9 +62,7 @@ class Model:
         on the device.
     """
 
-    def __init__(
-        self, content: bytes, name: str = MODEL, device: Device = "cpu", threads: int | None = None
-    ) -> None:
+    def __init__(self, content: bytes, name: str = MODEL, device: Device = "cpu", threads: int | None = None) -> None:
         self._name, self._device, self._threads = name, device, threads
         _check_device(device)
         try:

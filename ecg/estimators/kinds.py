@@ -1,9 +1,11 @@
 """The default parameters of an estimator, by the kind of beats that it is for."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ecg.detector.calibration import Calibration, attainable_count
 from ecg.exceptions import InputError
@@ -72,9 +74,8 @@ def settings(kind: str, given: Mapping[str, Any], seed: int) -> Settings:
     if kind not in KINDS:
         raise InputError(f"{WHERE}: kind is {kind!r}: it should be one of {', '.join(KINDS)}")
     sections = {name: dict(values) for name, values in KINDS[kind].items()}
-    changes = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    model = changes.get("model", sections["train"]["model"])
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    model = str(changes.get("model") or sections["train"]["model"])
     if model not in ARCHITECTURES:
         raise InputError(f"{WHERE}: model is {model!r}: it should be one of {', '.join(ARCHITECTURES)}")
     of_model = dict(sections["models"][model])
@@ -83,8 +84,7 @@ def settings(kind: str, given: Mapping[str, Any], seed: int) -> Settings:
         section = next((each for each in (of_model, *_without_models(sections)) if own in each), None)
         if section is None:
             raise InputError(f"{WHERE}: {name} is not a parameter of model {model!r}, which has {', '.join(of_model)}")
-        kept = section[own]
-        section[own] = float(value) if isinstance(kept, float) and isinstance(value, int) else value
+        section[own] = _as(section[own], value)
     check(ARCHITECTURES[model], of_model, WHERE)
     return Settings(
         # The class of normal beats is the fetched file's; an estimator gets normal beats alone.
@@ -140,6 +140,17 @@ def parameters_of(metadata: Mapping[str, str], calibration: Calibration) -> dict
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the model's metadata do not say how it was trained ({error!r})") from None
+
+
+def _as(default: Any, value: Any) -> Any:
+    """The value in the type of its default, where nothing is lost: NumPy's numbers, integers for floats, tuples."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if isinstance(default, list) and isinstance(value, Sequence) and not isinstance(value, str):
+        return list(value)
+    return value
 
 
 def _without_models(sections: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

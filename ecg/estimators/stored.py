@@ -17,7 +17,9 @@ JSON = "json"  # the array that holds the JSON, as bytes
 def packed(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     """A record and arrays as safetensors; TypeError if a value of the record is none of JSON's."""
     text = json.dumps(record, default=_plain)
-    return save({JSON: np.frombuffer(text.encode(), np.uint8), **{n: np.ascontiguousarray(a) for n, a in arrays.items()}})
+    return save(
+        {JSON: np.frombuffer(text.encode(), np.uint8), **{n: np.ascontiguousarray(a) for n, a in arrays.items()}}
+    )
 
 
 def unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -21,7 +21,9 @@ TAPS = 9  # samples that a kernel weighs; three of them by 2, the others by -1
 KERNELS = tuple(combinations(range(TAPS), 3))
 SAMPLE = 200  # beats whose convolutions the thresholds are quantiles of
 BEATS_AT_A_TIME = 256  # whose convolutions are in memory
-RAMP = 0.5  # width in which a threshold is passed, in standard deviations of the convolution: not a step, as in MiniRocket
+RAMP = (
+    0.5  # width in which a threshold is passed, in standard deviations of the convolution: not a step, as in MiniRocket
+)
 LEAST_SPREAD = 0.1  # is added to a feature's standard deviation, so that one that hardly varies is not blown up
 SMALLEST = 1e-3  # squared error of a sample that does not matter: where all are smaller, all have the same share
 

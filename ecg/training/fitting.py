@@ -14,6 +14,7 @@ jackknife+". Kingma & Ba 2015, "Adam: a method for stochastic optimization".
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,8 +139,8 @@ def _solve(
     ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, _device: torch.device, on_epoch: OnEpoch
 ) -> list[Losses]:
     """Fit the members in closed form, on the processor; their losses are those of one epoch."""
-    solve: Callable[[Tensor, Tensor], None] = ensemble.members.solve
-    solve(ensemble.scaled(beats), saw)
+    solver: Any = ensemble.members
+    solver.solve(ensemble.scaled(beats), saw)
     losses = {"fitted": float(_fitted_error(ensemble, beats, saw).mean())}
     if settings.folds > 1:
         losses["held_out"] = float(_held_out_error(ensemble, beats, saw).mean())

@@ -65,7 +65,10 @@ def train(
     build = partial(models.build, settings.model, sections)
     fit = fitting.fit(normal, scaling, build, settings, on_epoch, fold)
     # The device is left out: it says where the model was computed, not what.
-    decided_by = {"models": {settings.model: sections[settings.model]}, "train": settings.model_dump(exclude={"device"})}
+    decided_by = {
+        "models": {settings.model: sections[settings.model]},
+        "train": settings.model_dump(exclude={"device"}),
+    }
     own = {
         "intended_use": "Research and teaching. Not a medical device.",
         "params": json.dumps(decided_by, sort_keys=True),
