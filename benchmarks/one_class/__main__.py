@@ -31,8 +31,9 @@ from ecg.files import write_bytes, write_csv
 SEEDS = 3  # of detectors whose scores depend on it
 # What decides a result, beside the set and the versions of packages.
 SHARED = ["benchmarks/one_class/detectors.py", "benchmarks/one_class/sets.py", "ecg/data/beats.py"]
-ROOMS = ["ecg/__init__.py", "ecg/data", "ecg/detector", "ecg/files.py", "ecg/models", "ecg/params.py", "ecg/schema.py"]
-OWN = [*SHARED, *ROOMS, "ecg/training", "params.yaml", "requirements.txt"]
+ROOMS = ["ecg/data", "ecg/detector", "ecg/estimators", "ecg/models", "ecg/training"]
+MODULES = ["ecg/__init__.py", "ecg/files.py", "ecg/params.py", "ecg/schema.py"]
+OWN = [*SHARED, *ROOMS, *MODULES, "requirements.txt"]
 
 
 class Halves(StrEnum):

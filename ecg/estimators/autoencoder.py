@@ -323,7 +323,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Beats as float32 of shape (n_beats, n_samples)."""
         beats = X if self.length is None else _resampled(X, self.length)
         fewest = {"ensure_min_samples": 4, "ensure_min_features": 2} if reset else {}
-        with np.errstate(over="ignore"):  # too large a value becomes infinite, and is refused
+        with np.errstate(over="ignore", invalid="ignore"):  # too large a value becomes infinite, and is refused
             return validate_data(self, beats, reset=reset, dtype=np.float32, order="C", **fewest)
 
     def _set(self, model: bytes, calibration: Calibration, errors: TrainingErrors) -> None:

@@ -8,9 +8,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from ecg import AutoencoderDetector
+from ecg.data import beats
 from tests.conftest import STAGES, Run, metrics_in, ran, set_param
 
 RECIPE = {
@@ -39,6 +42,17 @@ def test_a_rebuild_gives_what_is_committed_to_the_bit(project: Path, run: Run) -
     assert run(project, "git", "status", "--porcelain") == ""
     assert "up to date" in run(project, "dvc", "status")
     assert ran(run(project, "dvc", "repro")) == []
+
+
+def test_the_estimator_makes_the_detector_of_the_pipeline(project: Path, tmp_path: Path) -> None:
+    fitted = AutoencoderDetector(kind="ecg5000").fit(beats.load(project / "data/processed/fit.npz").samples)
+    fitted.save(tmp_path)
+    for name in ("autoencoder.safetensors", "errors.csv"):
+        assert (tmp_path / name).read_bytes() == (project / "models" / name).read_bytes()
+    test = beats.load(project / "data/processed/test.npz").samples
+    pretrained = AutoencoderDetector.from_pretrained(project / "models")
+    np.testing.assert_array_equal(pretrained.score_samples(test), fitted.score_samples(test))
+    np.testing.assert_array_equal(pretrained.predict(test), fitted.predict(test))
 
 
 def test_the_default_beats_the_starting_recipe(clone: Path) -> None:
