@@ -21,6 +21,7 @@ RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of
 
 # By name. FOLDER stands for what `--records` names.
 COMMANDS = {
+    "anomaly_archive": ".venv-peers/bin/python -m benchmarks.archive FOLDER/ucr_anomaly",
     "attack": "python -m benchmarks.attack",
     "day": "python -m benchmarks.day",
     "deployment": "python -m benchmarks.deployment",
@@ -29,6 +30,7 @@ COMMANDS = {
     "memory": "python -m benchmarks.memory",
     "million": "python -m benchmarks.million",
     "mistakes": "python -m benchmarks.mistakes",
+    "one_class": ".venv-peers/bin/python -m benchmarks.one_class",
     "peers": ".venv-peers/bin/python -m benchmarks.peers",
     "population": "python -m benchmarks.population",
     "r_peaks": f"python -m benchmarks.r_peaks {RECORDS}",
@@ -36,6 +38,7 @@ COMMANDS = {
     "scale": "python -m benchmarks.scale --records FOLDER/mitdb",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
     "speed": "python -m benchmarks.speed",
+    "tsb_ad": ".venv-peers/bin/python -m benchmarks.tsb_ad made --records FOLDER/tsb_ad",
     "verify": "python -m benchmarks.verify --everywhere",
 }
 
