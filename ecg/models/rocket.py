@@ -19,7 +19,7 @@ from ecg.params import Rocket as Params
 
 TAPS = 9  # samples that a kernel weighs; three of them by 2, the others by -1
 KERNELS = tuple(combinations(range(TAPS), 3))
-SAMPLE = 200  # beats whose convolutions the thresholds are quantiles of
+SAMPLE = 50  # beats whose convolutions the thresholds are quantiles of
 BEATS_AT_A_TIME = 256  # whose convolutions are in memory
 RAMP = (
     0.5  # width in which a threshold is passed, in standard deviations of the convolution: not a step, as in MiniRocket
@@ -39,40 +39,40 @@ class Features(nn.Module):
         weight = torch.full((len(KERNELS), TAPS), -1.0)
         for row, taps in enumerate(KERNELS):
             weight[row, list(taps)] = 2.0
-        self.weight = nn.Buffer(weight.reshape(len(KERNELS), 1, 1, TAPS))
-        self.threshold = nn.Buffer(torch.zeros(len(self.dilations), self.levels, len(KERNELS), 1))
-        self.ramp = nn.Buffer(torch.ones(len(self.dilations), 1, len(KERNELS), 1))
+        # For each dilation, each kernel once for each of its thresholds, in units of the ramp; `choose` scales it.
+        self.weight = nn.Buffer(weight.repeat(len(self.dilations), self.levels, 1)[:, :, None, None])  # (D, C, 1, 1, 9)
+        self.bias = nn.Buffer(torch.zeros(self.weight.shape[:2]))  # (D, C)
 
     @property
     def number(self) -> int:
         """The number of features, F."""
-        return self.threshold.numel()
+        return self.bias.numel()
 
     def choose(self, beats: Tensor) -> None:
         """Choose the thresholds: of each kernel and dilation, quantiles of its convolutions of normal beats (n, L)."""
         sample = beats[:: -(-len(beats) // SAMPLE)]
+        self.bias.zero_()
         # Other quantiles for other kernels, evenly spread over all: multiples of the golden ratio.
-        place = torch.arange(1, self.threshold.numel() + 1, dtype=torch.float64)
-        quantile = (place * (5**0.5 - 1) / 2 % 1.0).reshape(len(self.dilations), self.levels, -1)
-        for index, dilation in enumerate(self.dilations):
-            values = self._convolved(sample, dilation).transpose(0, 1).flatten(1).sort().values  # (84, n L)
-            rank = (quantile[index] * values.shape[1]).long()  # (levels, 84)
-            self.threshold[index, :, :, 0] = values.gather(1, rank.T).T
-            self.ramp[index, 0, :, 0] = RAMP * values.std(1).clamp(min=torch.finfo(torch.float32).tiny)
+        place = torch.arange(1, self.bias.numel() + 1, dtype=torch.float64)
+        quantile = (place * (5**0.5 - 1) / 2 % 1.0).reshape(self.bias.shape)
+        for index in range(len(self.dilations)):
+            convolved = self._convolved(sample, index)[:, : len(KERNELS)]  # each kernel once
+            values = convolved.transpose(0, 1).flatten(1).sort().values.repeat(self.levels, 1)  # (C, n L)
+            rank = (quantile[index] * values.shape[1]).long().unsqueeze(1)
+            ramp = RAMP * values.std(1).clamp(min=torch.finfo(torch.float32).eps)
+            self.weight[index] /= ramp[:, None, None, None]
+            self.bias[index] = -values.gather(1, rank).squeeze(1) / ramp
 
     def forward(self, beats: Tensor) -> Tensor:
-        shares = []
-        for index, dilation in enumerate(self.dilations):
-            convolved = self._convolved(beats, dilation).unsqueeze(1)  # (N, 1, 84, L)
-            above = (convolved - self.threshold[index]) / self.ramp[index]  # (N, levels, 84, L)
-            shares.append(above.clamp(-0.5, 0.5).mean(-1).flatten(1))
-        return torch.cat(shares, 1)
+        above = (self._convolved(beats, index).clamp(-0.5, 0.5) for index in range(len(self.dilations)))
+        return torch.cat([each.mean(-1) for each in above], 1)
 
-    def _convolved(self, beats: Tensor, dilation: int) -> Tensor:
-        """(N, L) -> (N, 84, L), with zeros before and after the beat."""
-        padding = (0, (TAPS // 2) * dilation)
+    def _convolved(self, beats: Tensor, index: int) -> Tensor:
+        """With the dilation of this index, with zeros before and after the beat: (N, L) -> (N, C, L)."""
+        dilation = self.dilations[index]
         image = beats[:, None, None]  # one row: ONNX Runtime's fast convolutions take images only
-        return nn.functional.conv2d(image, self.weight, padding=padding, dilation=(1, dilation)).squeeze(2)
+        reach = (0, (TAPS // 2) * dilation)
+        return nn.functional.conv2d(image, self.weight[index], self.bias[index], 1, reach, (1, dilation)).squeeze(2)
 
 
 class Projection(nn.Module):

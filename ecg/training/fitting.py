@@ -31,6 +31,8 @@ from ecg.training.devices import device_named, one_thread, seeded
 from ecg.training.ensemble import Ensemble
 from ecg.training.scaling import Scaling
 
+AT_A_TIME = 4096  # beats whose errors are computed at a time: what the layers make of them is in memory
+
 Losses = dict[str, float]
 OnEpoch = Callable[[int, Losses], None]
 
@@ -97,11 +99,19 @@ def fit(
         saw = _saw(folded, folds)
         ensemble = Ensemble(build(folds, samples.shape[1]), scaling).eval()
         beats = torch.from_numpy(samples)
-        train = _solve if hasattr(ensemble.members, "solve") else _train
-        losses = train(ensemble, beats, saw, settings, device, on_epoch)
+        solver: Any = ensemble.members if hasattr(ensemble.members, "solve") else None
+        if solver is None:
+            losses = _train(ensemble, beats, saw, settings, device, on_epoch)
+        else:
+            with torch.no_grad():
+                solver.solve(ensemble.scaled(beats), saw)
     fitted_error = _fitted_error(ensemble, beats, saw)
     held_out_error = _held_out_error(ensemble, beats, saw) if folds > 1 else None
     _require_finite(fitted_error if held_out_error is None else fitted_error + held_out_error, settings)
+    if solver is not None:  # at once, which counts as one epoch
+        errors = {"fitted": fitted_error, "held_out": held_out_error}
+        losses = [{name: float(error.mean()) for name, error in errors.items() if error is not None}]
+        on_epoch(1, losses[0])
     return Fit(
         ensemble,
         fold=folded.numpy(),
@@ -119,8 +129,8 @@ def _saw(fold: Tensor, folds: int) -> Tensor:
 @torch.no_grad()
 def _fitted_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     """The mean error of each beat (n, L) under the members that saw it: (n,)."""
-    errors = ensemble.member_errors(beats.unsqueeze(0))  # (K, n)
-    return (errors * saw).sum(0) / saw.sum(0)
+    parts = [ensemble.member_errors(part.unsqueeze(0)) for part in beats.split(AT_A_TIME)]  # (K, m) each
+    return (torch.cat(parts, 1) * saw).sum(0) / saw.sum(0)
 
 
 @torch.no_grad()
@@ -128,24 +138,12 @@ def _held_out_error(ensemble: Ensemble, beats: Tensor, saw: Tensor) -> Tensor:
     """The error of each beat (n, L) under the one member that did not see it: (n,)."""
     unseen = [torch.nonzero(~row).squeeze(1) for row in saw]
     padded = pad_sequence(unseen, batch_first=True, padding_value=-1)  # (K, m): folds differ by a beat at most
-    errors = ensemble.member_errors(beats[padded].to(ensemble.mean.device)).cpu()  # (K, m)
+    device = ensemble.mean.device
+    parts = [ensemble.member_errors(beats[part].to(device)).cpu() for part in padded.split(AT_A_TIME, 1)]
+    errors = torch.cat(parts, 1)  # (K, m)
     result = torch.empty(len(beats))
     result[padded[padded >= 0]] = errors[padded >= 0]
     return result
-
-
-@torch.no_grad()
-def _solve(
-    ensemble: Ensemble, beats: Tensor, saw: Tensor, settings: Train, _device: torch.device, on_epoch: OnEpoch
-) -> list[Losses]:
-    """Fit the members in closed form, on the processor; their losses are those of one epoch."""
-    solver: Any = ensemble.members
-    solver.solve(ensemble.scaled(beats), saw)
-    losses = {"fitted": float(_fitted_error(ensemble, beats, saw).mean())}
-    if settings.folds > 1:
-        losses["held_out"] = float(_held_out_error(ensemble, beats, saw).mean())
-    on_epoch(1, losses)
-    return [losses]
 
 
 def _train(
