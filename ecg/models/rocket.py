@@ -25,6 +25,7 @@ RAMP = (
     0.5  # width in which a threshold is passed, in standard deviations of the convolution: not a step, as in MiniRocket
 )
 LEAST_SPREAD = 0.1  # is added to a feature's standard deviation, so that one that hardly varies is not blown up
+MOST = 1e5  # times the score that a beat's mean squared residual is at most: beside more, float32 would lose the score
 SMALLEST = 1e-3  # squared error of a sample that does not matter: where all are smaller, all have the same share
 
 
@@ -139,5 +140,7 @@ class Autoencoder(nn.Module):
         features = self.features(beats.flatten(0, 1)).unflatten(0, beats.shape[:2])  # (K or 1, B, F)
         error = self.of_features(features).square().mean(-1, keepdim=True)  # (K, B, 1)
         squared = residual.square() + SMALLEST
+        mean = squared.mean(-1, keepdim=True)
+        reconstruction = beats - residual * (MOST * error / mean).sqrt().clamp(max=1)
         # The squared residual is added to the penalty afterwards: what is left is the features' error in its places.
-        return beats - residual, error * squared / squared.mean(-1, keepdim=True) - residual.square()
+        return reconstruction, error * squared / mean - (beats - reconstruction).square()
