@@ -136,7 +136,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             fitted, starts, error = self._fitted(series, length)
             self.windows_.append(fitted)
             excess = self._excess(error, fitted.usual, starts[1] - starts[0])
-            scores.append(np.interp(np.arange(len(series)), starts + length / 2, excess))
+            every = np.arange(len(series) - length + 1)  # a sample has a mean, as where a series is scored
+            scores.append(_averaged(np.interp(every, starts, excess), every, length, len(series)))
         self.decision_scores_ = np.mean(scores, axis=0)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.alpha))
         self.offset_ = -self.threshold_

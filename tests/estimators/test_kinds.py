@@ -147,7 +147,7 @@ def test_an_unknown_kind_is_refused_with_those_there_are(kind: object) -> None:
 
 @pytest.mark.parametrize("model", ["transformer", "", ["dense"], 1])
 def test_an_unknown_model_is_refused_with_those_there_are(model: object) -> None:
-    with pytest.raises(InputError, match="model is .*: it should be one of conv1d, dense, lstm, rocket, vae"):
+    with pytest.raises(InputError, match=r"model is .*: it should be one of conv1d, dense, lstm, rocket, vae"):
         with_(model=model)
 
 
