@@ -155,7 +155,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            if X is not at least 4 beats of at least 2 finite samples, if a parameter is wrong, or if training fails.
+            if X is not at least 4 beats of at least 2 finite samples, if a parameter or a fold is wrong, or if
+            training fails.
         """
         from ecg.training.scaling import Scaling  # torch takes seconds to import, and what is fitted does without
         from ecg.training.training import train
@@ -166,6 +167,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if self.folds is None:  # the default is for more beats than there may be
                 folds = max(1, min(chosen.train.folds, len(samples) // 2))
                 chosen = kinds.with_folds(chosen, folds)
+            if fold is not None:
+                fold = kinds.checked_fold(fold, len(samples), chosen.train.folds)
             scaling = Scaling.fit(samples, chosen.preprocess)
             trained = train(samples, scaling, chosen.train, chosen.models, fold=fold)
             calibrate = chosen.calibrate if self.alpha is not None else kinds.attainable(chosen.calibrate, len(samples))

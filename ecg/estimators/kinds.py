@@ -71,11 +71,11 @@ def settings(kind: str, given: Mapping[str, Any], seed: int) -> Settings:
     InputError
         if there is no such kind, if a value is not accepted, or if the architecture has no such parameter.
     """
-    if kind not in KINDS:
+    if kind not in tuple(KINDS):
         raise InputError(f"{WHERE}: kind is {kind!r}: it should be one of {', '.join(KINDS)}")
     sections = {name: dict(values) for name, values in KINDS[kind].items()}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    model = str(changes.get("model") or sections["train"]["model"])
+    model = str(changes.get("model", sections["train"]["model"]))
     if model not in ARCHITECTURES:
         raise InputError(f"{WHERE}: model is {model!r}: it should be one of {', '.join(ARCHITECTURES)}")
     of_model = dict(sections["models"][model])
@@ -84,7 +84,7 @@ def settings(kind: str, given: Mapping[str, Any], seed: int) -> Settings:
         section = next((each for each in (of_model, *_without_models(sections)) if own in each), None)
         if section is None:
             raise InputError(f"{WHERE}: {name} is not a parameter of model {model!r}, which has {', '.join(of_model)}")
-        section[own] = _as(section[own], value)
+        section[own] = plain(section[own], value)
     check(ARCHITECTURES[model], of_model, WHERE)
     return Settings(
         # The class of normal beats is the fetched file's; an estimator gets normal beats alone.
@@ -103,6 +103,26 @@ def with_folds(settings: Settings, folds: int) -> Settings:
         train=settings.train.model_copy(update={"folds": folds}),
         calibrate=settings.calibrate.model_copy(update={"method": method}),
     )
+
+
+def checked_fold(fold: Any, beats: int, folds: int) -> np.ndarray:
+    """The fold of each beat, as int64 of shape (beats,).
+
+    Raises
+    ------
+    InputError
+        if there is not one fold for each beat, or if a member would be fitted to no beat.
+    """
+    given = np.asarray(fold)
+    if given.shape != (beats,) or given.dtype.kind not in "iu":
+        raise InputError(
+            f"{WHERE}: fold is {given.dtype} of shape {given.shape}: it should be an integer for each of {beats} beats"
+        )
+    if given.min() < 0 or given.max() >= folds:
+        raise InputError(f"{WHERE}: fold is {given.min()} to {given.max()}: it should be from 0 to {folds - 1}")
+    if folds > 1 and (given == given[0]).all():
+        raise InputError(f"{WHERE}: fold is {given[0]} for all beats: its member would be fitted to none")
+    return given.astype(np.int64)
 
 
 def attainable(settings: Calibrate, beats: int) -> Calibrate:
@@ -129,7 +149,7 @@ def parameters_of(metadata: Mapping[str, str], calibration: Calibration) -> dict
         named = {value: name for name, value in RENAMED.items()}
         of_model = {named.get(name, name): value for name, value in decided_by["models"][model].items()}
         train = {name: value for name, value in decided_by["train"].items() if name != "seed"}
-        return {
+        parameters = {
             "kind": "generic" if model == GENERIC["train"]["model"] else "ecg5000",
             "random_state": decided_by["train"]["seed"],
             **train,
@@ -138,18 +158,21 @@ def parameters_of(metadata: Mapping[str, str], calibration: Calibration) -> dict
             "alpha": calibration.alpha,
             "fdr": calibration.fdr,
         }
+        given = {name: value for name, value in parameters.items() if name not in ("kind", "random_state")}
+        settings(parameters["kind"], given, parameters["random_state"])  # an estimator accepts them
+        return parameters
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the model's metadata do not say how it was trained ({error!r})") from None
 
 
-def _as(default: Any, value: Any) -> Any:
-    """The value in the type of its default, where nothing is lost: NumPy's numbers, integers for floats, tuples."""
-    if isinstance(value, np.generic):
-        value = value.item()
+def plain(default: Any, value: Any) -> Any:
+    """The value in the type of its default, where nothing is lost: NumPy's numbers and arrays, integers, tuples."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if isinstance(default, list) and isinstance(value, Sequence) and not isinstance(value, str):
-        return list(value)
+        return [each.item() if isinstance(each, np.generic) else each for each in value]
     return value
 
 

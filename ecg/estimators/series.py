@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field
 from scipy.ndimage import percentile_filter
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from ecg.estimators.autoencoder import AutoencoderDetector
+from ecg.estimators.kinds import plain
 from ecg.estimators.periods import period_of
+from ecg.exceptions import InputError
+from ecg.schema import Rate, Strict, check
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # windows to fit to
@@ -36,6 +40,15 @@ class Windows:
     step: int
     detector: AutoencoderDetector
     usual: float
+
+
+class _Accepted(Strict):
+    """The parameters that are no other estimator's."""
+
+    period: Annotated[float, Field(ge=2)] | None
+    windows: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    drift: Annotated[float, Field(gt=0)] | None
+    alpha: Rate
 
 
 class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -81,7 +94,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         period: int | None = None,
         *,
         windows: Sequence[float] = (1.5, 2.0),
-        drift: float | None = 30.0,
+        drift: float | None = 100.0,
         features: int = 400,
         variance: float | None = None,
         alpha: float = 0.05,
@@ -123,7 +136,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             fitted, starts, error = self._fitted(series, length)
             self.windows_.append(fitted)
             excess = self._excess(error, fitted.usual, starts[1] - starts[0])
-            scores.append(np.interp(np.arange(len(series)), starts + length / 2, excess))
+            every = np.arange(len(series) - length + 1)  # a sample has a mean, as where a series is scored
+            scores.append(_averaged(np.interp(every, starts, excess), every, length, len(series)))
         self.decision_scores_ = np.mean(scores, axis=0)
         self.threshold_ = float(np.quantile(self.decision_scores_, 1 - self.alpha))
         self.offset_ = -self.threshold_
@@ -169,14 +183,12 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def _check(self) -> None:
-        if self.period is not None and not self.period >= 2:
-            raise ValueError(f"period is {self.period}: it should be 2 samples or more")
-        if not len(self.windows) or min(self.windows) <= 0:
-            raise ValueError(f"windows are {self.windows}: they should be lengths in periods, above 0")
-        if self.drift is not None and not self.drift > 0:
-            raise ValueError(f"drift is {self.drift}: it should be a number of periods above 0, or None")
-        if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}: it should be between 0 and 1")
+        given = {"period": self.period, "windows": self.windows, "drift": self.drift, "alpha": self.alpha}
+        default: dict[str, Any] = {"windows": []}
+        try:
+            check(_Accepted, {name: plain(default.get(name), value) for name, value in given.items()}, "SeriesDetector")
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     def _fitted(self, series: np.ndarray, length: int) -> tuple[Windows, np.ndarray, np.ndarray]:
         """Fit to windows of one length; their starts and their held-out errors, too."""

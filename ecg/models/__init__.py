@@ -8,8 +8,9 @@ Autoencoder  `Autoencoder(members, length, params)`, an nn.Module that holds all
              as one batched computation. Input: beats of shape (K, B, L), or (1, B, L) if all members get the same
              ones. Output: reconstructions of shape (K, B, L). The first dimension of every parameter is the member.
 
-A second output is optional: a penalty of shape (K, B, 1) or (K, B, L), which is added to the squared error at each step
-of the beat, in the loss and in the score.
+A second output is optional: a penalty of shape (K, B, 1), which is added to the squared error at each step of the beat,
+in the loss and in the score. Where the class has `own_errors = True`, it takes the place of the squared error instead:
+the error at each step, of shape (K, B, L).
 
 An architecture that is fitted in closed form has a method `solve(beats, saw)`: beats of shape (n, L), as the model sees
 them, and bool (K, n), which member is fitted to which beat. It takes the place of the epochs of an optimiser.

@@ -7,7 +7,8 @@ normal beats. A linear one with squared error projects onto the first principal 
 "Neural networks and principal component analysis"), so it is computed at once instead of by steps of an optimiser.
 
 The score is the error of the features. It is divided over the samples of the beat in proportion to the squared error of
-the beat itself, which a second linear autoencoder reconstructs.
+the beat itself, which a second linear autoencoder reconstructs. A little of that error is added: a spike in one sample
+hardly changes a share, however large it is.
 """
 
 from itertools import combinations
@@ -21,10 +22,9 @@ TAPS = 9  # samples that a kernel weighs; three of them by 2, the others by -1
 KERNELS = tuple(combinations(range(TAPS), 3))
 SAMPLE = 50  # beats whose convolutions the thresholds are quantiles of
 BEATS_AT_A_TIME = 256  # whose convolutions are in memory
-RAMP = (
-    0.5  # width in which a threshold is passed, in standard deviations of the convolution: not a step, as in MiniRocket
-)
+RAMP = 0.5  # width in which a threshold is passed, in standard deviations of the convolution; MiniRocket has a step
 LEAST_SPREAD = 0.1  # is added to a feature's standard deviation, so that one that hardly varies is not blown up
+OF_BEAT = 0.005  # weight of the beat's own squared error in the score
 SMALLEST = 1e-3  # squared error of a sample that does not matter: where all are smaller, all have the same share
 
 
@@ -120,6 +120,8 @@ def _components(rows: Tensor, variance: float) -> Tensor:
 
 
 class Autoencoder(nn.Module):
+    own_errors = True
+
     def __init__(self, members: int, length: int, params: Params) -> None:
         super().__init__()
         self.variance = params.variance
@@ -138,6 +140,6 @@ class Autoencoder(nn.Module):
         residual = self.of_beat(beats)
         features = self.features(beats.flatten(0, 1)).unflatten(0, beats.shape[:2])  # (K or 1, B, F)
         error = self.of_features(features).square().mean(-1, keepdim=True)  # (K, B, 1)
-        squared = residual.square() + SMALLEST
-        # The squared residual is added to the penalty afterwards: what is left is the features' error in its places.
-        return beats - residual, error * squared / squared.mean(-1, keepdim=True) - residual.square()
+        squared = residual.square()
+        share = (squared + SMALLEST) / (squared + SMALLEST).mean(-1, keepdim=True)  # of mean 1
+        return beats - residual, error * share + OF_BEAT * squared

@@ -27,9 +27,10 @@ class Ensemble(nn.Module):
     def errors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The residual of scaled beats and the error at each step: `x` (K or 1, B, L) -> (K, B, L) both."""
         output = self.members(x)
-        reconstruction, *penalty = output if isinstance(output, tuple) else (output,)
+        reconstruction, *second = output if isinstance(output, tuple) else (output,)
         residual = x - reconstruction
-        return residual, sum(penalty, residual.square())
+        own = getattr(self.members, "own_errors", False)
+        return residual, second[0] if own else sum(second, residual.square())
 
     def member_errors(self, beats: Tensor) -> Tensor:
         """Each member's mean error over a beat: raw beats (K, B, L), or (1, B, L) for all alike, -> (K, B)."""
