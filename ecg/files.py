@@ -45,10 +45,10 @@ def read_bytes(path: Path, remedy: str = "`dvc repro` makes it", largest: int | 
     return content
 
 
-def read_json(path: Path, remedy: str = "`dvc repro` makes it") -> Any:
-    """The content of a JSON file, not validated; InputError if it is missing, too large or not JSON."""
+def read_json(path: Path, remedy: str = "`dvc repro` makes it", largest: int = LARGEST_JSON) -> Any:
+    """The content of a JSON file, not validated; InputError if it is missing, not JSON or above `largest` bytes."""
     try:
-        return parse_json(read_bytes(path, remedy, LARGEST_JSON))
+        return parse_json(read_bytes(path, remedy, largest))
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); {remedy}") from None
 

@@ -208,12 +208,15 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def run(environment: dict[str, str]) -> Run:
-    """Run a command in a folder; what it prints. A failure fails the test, unless it is said to be expected."""
+    """Run a command in a folder; what it prints. A failure fails the test, unless it is said to be expected.
 
-    def run(folder: Path, *command: str | Path, fails: bool = False, **variables: str) -> str:
+    `unforked` says that the stages that DVC runs are started as usual (tests/forked.py).
+    """
+
+    def run(folder: Path, *command: str | Path, fails: bool = False, unforked: bool = False, **variables: str) -> str:
         program, *arguments = map(str, command)
         if program == "dvc":
-            status, printed = dvc(arguments, folder, environment | variables)
+            status, printed = dvc(arguments, folder, environment | variables, fork=not unforked)
         else:
             done = subprocess.run(
                 [program, *arguments],
@@ -251,7 +254,7 @@ def build(clone: Path, run: Run) -> None:
         subprocess.run(["git", "apply"], input=changes, cwd=clone, check=True)
         run(clone, "git", "commit", "--quiet", "--all", "--message", "Uncommitted changes")
     # Without --force, metrics and plots from git would do.
-    assert [stage for stage in ran(run(clone, "dvc", "repro", "--force")) if stage != "page"] == STAGES
+    assert [stage for stage in ran(run(clone, "dvc", "repro", "--force", unforked=True)) if stage != "page"] == STAGES
     run(clone, "git", "tag", "start")
 
 

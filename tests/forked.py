@@ -1,7 +1,8 @@
 """Commands in processes of their own, forked from one that has imported what they need: tests run them many times.
 
-DVC's command line, which a test runs up to twenty times; `ecg scan` and `ecg learn`; and what reads a Parquet file or a
-Zarr array, for each example of a property.
+DVC's command line, which a test runs up to twenty times, with the stages that it runs; `ecg scan` and `ecg learn`; and
+what reads a Parquet file or a Zarr array, for each example of a property. The clone that tests share is rebuilt by
+stages that are started as usual.
 """
 
 import multiprocessing
@@ -10,12 +11,15 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing import reduction
 from pathlib import Path
 from typing import Any, Self
 
 from dvc.cli import main
+from dvc.stage import run
+from dvc.stage.exceptions import StageCmdFailedError
 
 IMPORTED = [  # DVC imports these only in the commands that need them
     "dulwich.porcelain",
@@ -23,10 +27,17 @@ IMPORTED = [  # DVC imports these only in the commands that need them
     "dvc.repo.experiments.queue.celery",
     "dvc.scm",
     "dvc_render",
+    "dvclive",
     "networkx",
     "pygit2",
     "pyparsing",
     "ruamel.yaml",
+    # What stages import. How torch is set before that, ecg.training has said when conftest.py imported it.
+    "onnxscript",
+    "pooch",
+    "scipy.stats",
+    "sklearn.metrics",
+    "torch.onnx",
     # What `ecg` imports, but for ONNX Runtime and `ecg` itself.
     "altair",
     "edfio",
@@ -47,16 +58,19 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__, *IMPORTED])
 
 
-def dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """The exit status of `dvc` with these arguments in a folder, and what it and its stages print."""
+def dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], *, fork: bool) -> tuple[int, str]:
+    """The exit status of `dvc` with these arguments in a folder, and what it and its stages print.
+
+    fork : whether its stages are forked, too, unless they belong to an experiment outside the folder
+    """
     with tempfile.NamedTemporaryFile() as output:
-        process = CONTEXT.Process(target=_dvc, args=(arguments, folder, environment, output.name))
+        process = CONTEXT.Process(target=_dvc, args=(arguments, folder, environment, output.name, fork))
         process.start()
         process.join()
         return process.exitcode, output.read().decode()
 
 
-def _dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str) -> None:
+def _dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, fork: bool) -> None:
     descriptor = os.open(output, os.O_WRONLY)
     os.dup2(descriptor, sys.stdout.fileno())
     os.dup2(descriptor, sys.stderr.fileno())
@@ -64,7 +78,31 @@ def _dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str],
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if fork:
+        run._run = partial(_run, run._run)
     sys.exit(main(arguments))
+
+
+def _run(otherwise: Callable[..., None], executable: str, command: str, **options: Any) -> None:
+    """Run the command of a stage, as DVC does."""
+    python, _, module = command.partition(" -m ")
+    if python != "python" or not module.startswith("stages."):
+        otherwise(executable, command, **options)
+        return
+    process = multiprocessing.get_context("fork").Process(target=_stage, args=(module, options["cwd"], options["env"]))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise StageCmdFailedError(command, process.exitcode)
+
+
+def _stage(module: str, folder: str, environment: Mapping[str, str]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path.insert(0, folder)
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def ecg(

@@ -152,6 +152,6 @@ def _at_hand(named: Sequence[str]) -> Iterator[str]:
         wheel = FOLDER / sha256(source.encode())[:8]  # pip downloads nothing again that is there
         wheel.mkdir(parents=True, exist_ok=True)
         try:
-            yield str(sources._download_wheel(source, wheel))
+            yield str(sources.download_wheel(source, wheel))
         except InputError as error:
             print(f"{source}: {error}", file=sys.stderr)

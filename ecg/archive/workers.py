@@ -3,20 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
-import dask
 from distributed import Client, as_completed, get_worker
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from ecg import cluster
 from ecg.archive import places
 from ecg.archive.archive import Job, Task, given_up, work
 from ecg.archive.manifest import DONE, Done
@@ -27,15 +24,6 @@ AHEAD = 2000  # tasks that the scheduler knows of at a time, so that its memory 
 PACKAGES = ("ecg-anomaly-detector", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "wfdb", "edfio")
 
 OnVersions = Callable[[str], object]  # called with a sentence about a worker whose packages are others than here
-
-
-@contextmanager
-def started(workers: int) -> Iterator[Client]:
-    """A client of workers that are processes of this machine, of one thread each, as long as the block lasts."""
-    # Dask's own value gives memory back to the system after each computation: the filters took twice as long.
-    keeping = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
-    with dask.config.set(keeping), cluster.started(workers) as client:
-        yield client
 
 
 @dataclass(frozen=True)

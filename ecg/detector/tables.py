@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -361,26 +361,56 @@ def _read_parquet(table: BeatTable, length: int) -> Iterator[BeatBatch]:
     from ecg.detector import parquet
 
     file = table.file
-    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as copy:
         if not isinstance(file, io.BufferedReader) or not file.seekable():  # the child process seeks in the file
             shutil.copyfileobj(file, copy)
             copy.flush()
             file = copy
-        command = [sys.executable, "-P", parquet.__file__, str(length), str(LONGEST_LABEL)]
-        with subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=errors) as process:
-            try:
-                with suppress(pa.ArrowInvalid, OSError):  # the process ended early; its exit status tells
-                    stream = pa.ipc.open_stream(process.stdout)
-                    label_name = stream.schema.names[0] if len(stream.schema) > length else ""
-                    for batch in stream:
-                        yield _from_arrow(batch, length, label_name, None)
-                status = process.wait()
-            finally:
-                process.kill()  # if the caller wants no more batches
+        arguments = [parquet.__file__, str(length), str(LONGEST_LABEL)]
+        with (
+            reading_process(arguments, table.name, "a damaged Parquet file", file) as output,
+            suppress(pa.ArrowInvalid, OSError),  # the process ended early; its exit status tells
+        ):
+            stream = pa.ipc.open_stream(output)
+            label_name = stream.schema.names[0] if len(stream.schema) > length else ""
+            for batch in stream:
+                yield _from_arrow(batch, length, label_name, None)
+
+
+@contextmanager
+def reading_process(
+    arguments: Sequence[str], name: str, damaged: str, file: IO[bytes] | int = subprocess.DEVNULL
+) -> Iterator[IO[bytes]]:
+    """What a Python process of its own prints, which reads a file; it ends with the block at the latest.
+
+    Parameters
+    ----------
+    arguments : of Python: the script, and what the script is given
+    name : of what is read, which begins a sentence about it
+    damaged : what that is if the process crashes, and so does not say it itself
+    file : the standard input of the process
+
+    Raises
+    ------
+    InputError
+        as the block ends, if the process failed; with the last line of its errors if it exited with status 1.
+    """
+    command = [sys.executable, "-P", *arguments]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+            process.stdout.close()
+            status = process.wait()
+        finally:
+            process.kill()  # if the caller wants no more of it
         if status:
             errors.seek(0)
             message = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-            raise InputError(f"{table.name} {message if status == 1 and message else 'is a damaged Parquet file'}")
+            raise InputError(f"{name} {message if status == 1 and message else f'is {damaged}'}")
 
 
 _READERS: dict[str, Callable[[BeatTable, int], Iterator[BeatBatch]]] = {

