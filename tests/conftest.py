@@ -45,8 +45,9 @@ settings.load_profile("default")
 # Files that take longest, which start first: one that a worker begins when all others are done makes the suite longer.
 # The second of them needs no clone, and so does not wait while another worker builds it.
 LONG = (
-    *("pipeline", "dashboard_browser", "shown_code", "rebuild", "experiments", "stages", "dependencies", "sharing"),
-    *("benchmarks", "export", "training", "provenance", "own_recording", "tables", "kills", "workers", "zarr_array"),
+    *("pipeline", "autoencoder", "dashboard_browser", "shown_code", "rebuild", "experiments", "stages"),
+    *("dependencies", "sharing", "benchmarks", "export", "training", "provenance", "own_recording", "tables"),
+    *("kills", "workers", "zarr_array"),
 )
 
 
