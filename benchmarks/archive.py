@@ -1,6 +1,7 @@
 """The UCR Anomaly Archive: `python -m benchmarks.archive FOLDER --json FILE`.
 
-FOLDER holds the archive's own text files, UCR_Anomaly_FullData, or the same series as .npy arrays. Which are ECGs is
+FOLDER holds the archive's own text files, UCR_Anomaly_FullData, or the same series as .npy arrays; without it, the
+archive is downloaded. Which are ECGs is
 taken from the column `ecg` of an index.csv in it, else from their names (`benchmarks.series.ucr`).
 
 As the archive's authors have it, a detector sees the normal start of a series and names one location in the rest: the
@@ -22,7 +23,8 @@ from benchmarks.protocol import METRICS
 from benchmarks.protocol.tables import print_table
 from benchmarks.protocol.tasks import Result
 from benchmarks.series import ucr
-from benchmarks.series.results import chosen, means, results
+from benchmarks.series.origin import folder_of
+from benchmarks.series.results import chosen, means, results, sentence
 from benchmarks.series.ucr import Entry
 from ecg.exceptions import exit_on_error
 from ecg.files import rounded, write_bytes, write_csv
@@ -31,13 +33,17 @@ READING = Path("benchmarks/series/ucr.py")
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="The archive's files.", show_default=False)],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The archive's files; downloaded if not given.", show_default=False)
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="JSON file for the accuracies.")] = None,
     detector: Annotated[list[str], typer.Option(help="Detectors to run; all that are installed.")] = [],  # noqa: B006
     metrics: Annotated[Path, typer.Option(help="Folder for the tables.")] = METRICS,
 ) -> None:
     """Ask each detector for one location in each series, and print how many are right."""
     with exit_on_error():
+        if folder is None:
+            folder = folder_of("UCR Anomaly Archive", lambda path: ucr.FILE_NAME.fullmatch(path.name) is not None)
         entries, names = ucr.in_folder(folder), chosen(detector)
         tasks = [ucr.task(entry) for entry in entries]
         table = per_series(entries, results("archive", names, tasks, partial(ucr.locate, folder), READING))
@@ -47,6 +53,12 @@ def main(
         if json_file is not None:
             write_bytes(json_file, f"{json.dumps(accuracies(summary), indent=2)}\n".encode())
         print_table(summary)
+        print()
+        for kind, title in {"all": "All", "ecg": "ECGs"}.items():
+            of_kind = summary[summary["series"] == kind]
+            if len(of_kind):
+                rows = list(zip(of_kind["detector"], of_kind["accuracy"], strict=True))
+                print(sentence(f"{title}, {of_kind['of'].iloc[0]} series", rows))
 
 
 def per_series(entries: list[Entry], located: dict[str, list[Result]]) -> pd.DataFrame:

@@ -1,9 +1,10 @@
 """TSB-AD-U's ECGs: `python -m benchmarks.tsb_ad FOLDER --json FILE`.
 
-FOLDER holds the files of TSB-AD-U; the series of MITDB and SVDB are taken, but those that are for tuning. As TSB-AD's
-authors have it, a detector may learn from the start that a file's name states, scores the whole series, and is judged
-by VUS-PR, computed by their package; where it fails, the figure is 0, and the failure is printed and counted. Their
-published means stand beside it. Results of single series are kept: a run that was interrupted goes on where it stopped.
+FOLDER holds the files of TSB-AD-U; without it, they are downloaded. The series of MITDB and SVDB are taken, but those
+that are for tuning. As TSB-AD's authors have it, a detector may learn from the start that a file's name states, scores
+the whole series, and is judged by VUS-PR, computed by their package; where it fails, the figure is 0, and the failure
+is printed and counted. Their published means stand beside it. Results of single series are kept: a run that was
+interrupted goes on where it stopped.
 
 Without TSB-AD's files, `--records RECORDS` first makes series in the same form of annotated WFDB records, and writes
 them to FOLDER. Figures of these are named MITDB-records and SVDB-records, and do not compare with published ones.
@@ -23,16 +24,19 @@ from benchmarks.protocol import METRICS
 from benchmarks.protocol.tables import print_table
 from benchmarks.protocol.tasks import Result
 from benchmarks.series import tsb
-from benchmarks.series.results import chosen, means, results
+from benchmarks.series.origin import folder_of
+from benchmarks.series.results import chosen, means, results, sentence
 from benchmarks.series.tsb import Entry
-from ecg.exceptions import exit_on_error
+from ecg.exceptions import InputError, exit_on_error
 from ecg.files import rounded, write_bytes, write_csv
 
 READING = Path("benchmarks/series/tsb.py")
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="The files of TSB-AD-U.", show_default=False)],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The files of TSB-AD-U; downloaded if not given.", show_default=False)
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="JSON file for the means.")] = None,
     detector: Annotated[list[str], typer.Option(help="Detectors to run; all that are installed.")] = [],  # noqa: B006
     records: Annotated[
@@ -42,6 +46,10 @@ def main(
 ) -> None:
     """Score each series by each detector, and print mean VUS-PR beside the published means."""
     with exit_on_error():
+        if folder is None and records is not None:
+            raise InputError("--records writes the series that it makes to FOLDER: name one")
+        if folder is None:
+            folder = folder_of("TSB-AD-U", lambda path: tsb.FILE_NAME.fullmatch(path.name) is not None)
         if records is not None and (unused := tsb.write_made(records, folder)):
             print(f"no series is made of {', '.join(unused)}", file=sys.stderr)
         entries, names = tsb.in_folder(folder), chosen(detector)
@@ -53,6 +61,10 @@ def main(
         if json_file is not None:
             write_bytes(json_file, f"{json.dumps(means_of(summary), indent=2)}\n".encode())
         print_table(summary.fillna("-"))
+        print()
+        for database, of_database in summary.groupby("database"):
+            rows = zip(of_database["detector"] + ", " + of_database["source"], of_database["vus_pr"], strict=True)
+            print(sentence(f"{database}, {of_database['series'].iloc[0]} series", list(rows)))
 
 
 def per_series(entries: list[Entry], judged: dict[str, list[Result]]) -> pd.DataFrame:

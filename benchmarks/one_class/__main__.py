@@ -18,6 +18,7 @@ import pandas as pd
 import typer
 from joblib import cpu_count
 
+from benchmarks.estimators import DEPENDENCIES
 from benchmarks.one_class import diagram, ranks, sets
 from benchmarks.one_class.detectors import DETECTORS, OURS
 from benchmarks.protocol import METRICS, PLOTS
@@ -31,9 +32,6 @@ from ecg.files import write_bytes, write_csv
 SEEDS = 3  # of detectors whose scores depend on it
 # What decides a result, beside the set and the versions of packages.
 SHARED = ["benchmarks/one_class/detectors.py", "benchmarks/one_class/sets.py", "ecg/data/beats.py"]
-ROOMS = ["ecg/data", "ecg/detector", "ecg/estimators", "ecg/models", "ecg/training"]
-MODULES = ["ecg/__init__.py", "ecg/files.py", "ecg/params.py", "ecg/schema.py"]
-OWN = [*SHARED, *ROOMS, *MODULES, "requirements.txt"]
 
 
 class Halves(StrEnum):
@@ -105,7 +103,7 @@ def compare(loaded: dict[str, sets.OneClassSet], detectors: list[str]) -> pd.Dat
             "seeds": SEEDS if DETECTORS[detector].random else 1,
         }
         tasks = [used | {"set": name, "content": contents[name]} for name in loaded]
-        dependencies = map(Path, OWN if detector == OURS else SHARED)
+        dependencies = [*map(Path, SHARED), *(DEPENDENCIES if detector == OURS else [])]
         results = compute(detector, tasks, score, cpu_count(), dependencies)
         for name, result in zip(loaded, results, strict=True):
             if "error" in result:

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from joblib import cpu_count
 
+from benchmarks.estimators import DEPENDENCIES
 from benchmarks.protocol.tasks import Result, Task, compute
 from benchmarks.series.detectors import DETECTORS
 from ecg.exceptions import InputError
 
 # What decides a result, beside the series, how they are read, and the version of a peer.
 DETECTING = [Path("benchmarks/series/detectors.py"), Path("benchmarks/series/periods.py")]
-PACKAGE = Path("ecg")  # for this project's detector
 RESAMPLES = 2000  # for bootstrap intervals
-PEERS = "pip install -r benchmarks/peers/requirements.txt"
+PEERS = "make peers, then .venv-peers/bin/python -m ..."
 
 
 def chosen(names: Sequence[str]) -> list[str]:
@@ -44,7 +44,7 @@ def results(
     for name in detectors:
         detector = DETECTORS[name]
         own = [task | {"detector": name, "version": detector.version} for task in tasks]
-        dependencies = [*DETECTING, reading, *([] if detector.package else [PACKAGE])]
+        dependencies = [*DETECTING, reading, *([] if detector.package else DEPENDENCIES)]
         found[name] = compute(f"{benchmark}-{name}", own, partial(_result, work), cpu_count(), dependencies)
         for task, result in zip(own, found[name], strict=True):
             if "error" in result:
@@ -81,3 +81,20 @@ def means(figures: Mapping[str, np.ndarray], groups: Sequence[str]) -> list[tupl
     """
     rows = [(name, float(np.mean(values)), *interval(values, groups)) for name, values in figures.items()]
     return sorted(rows, key=lambda row: -row[1])
+
+
+def sentence(title: str, rows: Sequence[tuple[str, float]]) -> str:
+    """Which detector is first, from their means.
+
+    Examples
+    --------
+    >>> sentence("All 3 series", [("PCA", 0.4), ("discord", 0.6), ("KNN", 0.6)])
+    'All 3 series: discord and KNN are first, with 0.600; then PCA, with 0.400.'
+    """
+    best = max(mean for _, mean in rows)
+    first, rest = [name for name, mean in rows if mean == best], [row for row in rows if row[1] < best]
+    said = f"{title}: {' and '.join(first)} {'is' if len(first) == 1 else 'are'} first, with {best:.3f}"
+    if not rest:
+        return f"{said}."
+    second, mean = max(rest, key=lambda row: row[1])
+    return f"{said}; then {second}, with {mean:.3f}."

@@ -1,7 +1,12 @@
 """Benchmarks on long series: the files of two archives, what is right, and runs by a stand-in for a detector."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -12,14 +17,16 @@ from hypothesis import strategies as st
 
 from benchmarks import archive, tsb_ad
 from benchmarks.protocol import tasks
-from benchmarks.series import detectors, results, tsb, ucr
+from benchmarks.series import detectors, origin, results, tsb, ucr
 from benchmarks.series.detectors import DETECTORS, Detector, averaged, centred
 from benchmarks.series.periods import WITHOUT, period_of
-from benchmarks.series.results import interval
+from benchmarks.series.results import interval, sentence
 from benchmarks.series.tsb import abnormal_samples
 from benchmarks.series.ucr import Entry
 from ecg.exceptions import InputError
 from tests.conftest import ROOT
+
+Served = tuple[str, Path]
 
 PERIOD, LENGTH, RATE = 50, 2000, 250
 ECGS = [
@@ -85,6 +92,22 @@ def scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     for module in (results, ucr, tsb):
         monkeypatch.setattr(module, "DETECTORS", detectors.DETECTORS)
     return lengths
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """The address of a server on this machine, and the folder that it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def ucr_file(folder: Path, values: np.ndarray, number: int = 1, name: str = "ECG1", start: int = 1500) -> Path:
@@ -282,7 +305,7 @@ def test_a_detector_that_is_unknown_or_not_installed_is_refused(monkeypatch: pyt
     monkeypatch.setattr(
         results, "DETECTORS", {"absent": Detector(largest, "no-such-package"), "ours": Detector(largest)}
     )
-    with pytest.raises(InputError, match=r"needs no-such-package: pip install -r benchmarks/peers/requirements.txt"):
+    with pytest.raises(InputError, match=r"needs no-such-package: make peers"):
         results.chosen(["absent"])
 
 
@@ -387,3 +410,40 @@ def test_series_are_made_of_annotated_records(tmp_path: Path) -> None:
     assert (entry.database, entry.train_end) == ("MITDB-records", 60 * RATE // 4)
     assert (len(values), labels.argmax(), labels.sum()) == (60 * RATE, entry.first, RATE)
     assert entry.first == beats[40] - RATE // 2
+
+
+def test_an_archive_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
+    """The folder within the archive that has the series is found, wherever it stands."""
+    address, folder = served
+    ucr_file(folder / "made", wave(spike=1503))
+    shutil.make_archive(str(folder / "archive"), "zip", folder / "made", ".")
+    monkeypatch.setattr(origin, "FOLDER", tmp_path / "sets")
+    monkeypatch.setitem(origin.ADDRESSES, "UCR Anomaly Archive", f"{address}/archive.zip")
+
+    def found() -> Path:
+        return origin.folder_of("UCR Anomaly Archive", lambda path: path.suffix == ".txt")
+
+    (entry,) = ucr.in_folder(found())
+    assert (entry.name, entry.start) == ("ECG1", 1500)
+    (folder / "archive.zip").unlink()
+    assert found() == entry.path.parent
+
+
+@pytest.mark.parametrize("content", [None, b"no zip"], ids=["missing", "damaged"])
+def test_an_archive_that_cannot_be_had_leaves_nothing_and_says_what_to_do(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    address, folder = served
+    if content is not None:
+        (folder / "archive.zip").write_bytes(content)
+    monkeypatch.setattr(origin, "FOLDER", tmp_path / "sets")
+    monkeypatch.setitem(origin.ADDRESSES, "TSB-AD-U", f"{address}/archive.zip")
+    with pytest.raises(InputError, match=r"TSB-AD-U cannot be had from .*; name a folder with its files instead"):
+        origin.folder_of("TSB-AD-U", lambda _: True)
+    assert not list((tmp_path / "sets").rglob("*.*"))
+
+
+def test_the_first_of_detectors_is_named_and_so_are_those_that_are_level() -> None:
+    assert sentence("ECGs", [("a", 0.5)]) == "ECGs: a is first, with 0.500."
+    assert sentence("ECGs", [("a", 0.5), ("b", 0.7)]) == "ECGs: b is first, with 0.700; then a, with 0.500."
+    assert sentence("ECGs", [("a", 0.5), ("b", 0.5)]) == "ECGs: a and b are first, with 0.500."
