@@ -7,7 +7,8 @@ taken from the column `ecg` of an index.csv in it, else from their names (`bench
 As the archive's authors have it, a detector sees the normal start of a series and names one location in the rest: the
 sample of its highest score. It is right within 100 samples of the anomaly; accuracy is given, too, by the rule of the
 authors' slides, which is wider for long anomalies. Where a detector fails, it is wrong, and the failure is printed and
-counted. Results of single series are kept: a run that was interrupted goes on where it stopped.
+counted. Detectors come by what they cost, and after each the tables and FILE are written. Results of single series are
+kept, too: a run that was interrupted goes on where it stopped.
 """
 
 import json
@@ -46,12 +47,13 @@ def main(
             folder = folder_of("UCR Anomaly Archive", lambda path: ucr.FILE_NAME.fullmatch(path.name) is not None)
         entries, names = ucr.in_folder(folder), chosen(detector)
         tasks = [ucr.task(entry) for entry in entries]
-        table = per_series(entries, results("archive", names, tasks, partial(ucr.locate, folder), READING))
-        summary = over_series(entries, table)
-        write_csv(metrics / "anomaly_archive.csv", table)
-        write_csv(metrics / "anomaly_archive_summary.csv", summary)
-        if json_file is not None:
-            write_bytes(json_file, f"{json.dumps(accuracies(summary), indent=2)}\n".encode())
+        for located in results("archive", names, tasks, partial(ucr.locate, folder), READING):
+            table = per_series(entries, located)
+            summary = over_series(entries, table)
+            write_csv(metrics / "anomaly_archive.csv", table)
+            write_csv(metrics / "anomaly_archive_summary.csv", summary)
+            if json_file is not None:
+                write_bytes(json_file, f"{json.dumps(accuracies(summary), indent=2)}\n".encode())
         print_table(summary)
         print()
         for kind, title in {"all": "All", "ecg": "ECGs"}.items():

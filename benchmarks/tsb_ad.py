@@ -54,12 +54,13 @@ def main(
             print(f"no series is made of {', '.join(unused)}", file=sys.stderr)
         entries, names = tsb.in_folder(folder), chosen(detector)
         tasks = [tsb.task(entry) for entry in entries]
-        table = per_series(entries, results("tsb_ad", names, tasks, partial(tsb.judge, folder), READING))
-        summary = over_series(entries, table)
-        write_csv(metrics / "tsb_ad.csv", table)
-        write_csv(metrics / "tsb_ad_summary.csv", summary)
-        if json_file is not None:
-            write_bytes(json_file, f"{json.dumps(means_of(summary), indent=2)}\n".encode())
+        for judged in results("tsb_ad", names, tasks, partial(tsb.judge, folder), READING):
+            table = per_series(entries, judged)
+            summary = over_series(entries, table)
+            write_csv(metrics / "tsb_ad.csv", table)
+            write_csv(metrics / "tsb_ad_summary.csv", summary)
+            if json_file is not None:
+                write_bytes(json_file, f"{json.dumps(means_of(summary), indent=2)}\n".encode())
         print_table(summary.fillna("-"))
         print()
         for database, of_database in summary.groupby("database"):

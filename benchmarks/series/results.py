@@ -1,7 +1,7 @@
 """What each detector makes of each series, kept in files, and intervals over series."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +15,20 @@ from ecg.exceptions import InputError
 
 # What decides a result, beside the series, how they are read, and the version of a peer.
 DETECTING = [Path("benchmarks/series/detectors.py"), Path("benchmarks/series/periods.py")]
+# The first take minutes for all of an archive, the last hours: what is finished is written before the next begins.
+BY_COST = (
+    *("SeriesDetector", "SpectralResidual", "PCA", "nearest normal window", "nearest normal window, 100", "IForest"),
+    *("discord", "discord, 100", "KNN", "LOF"),
+)
 RESAMPLES = 2000  # for bootstrap intervals
 PEERS = "make peers, then .venv-peers/bin/python -m ..."
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The detectors of these names, or all that are installed; InputError for one that does not exist or is missing."""
+    """The detectors of these names, or all that are installed, by cost.
+
+    InputError for one that does not exist or is not installed.
+    """
     for name in names:
         if name not in DETECTORS:
             raise InputError(f"--detector {name}: it should be one of {'; '.join(DETECTORS)}")
@@ -28,19 +36,22 @@ def chosen(names: Sequence[str]) -> list[str]:
             raise InputError(f"--detector {name} needs {DETECTORS[name].package}: {PEERS}")
     if missing := [] if names else [name for name, detector in DETECTORS.items() if not detector.available]:
         print(f"not installed, left aside: {'; '.join(missing)}. To have them: {PEERS}", file=sys.stderr)
-    return list(names) or [name for name, detector in DETECTORS.items() if detector.available]
+    available = names or [name for name, detector in DETECTORS.items() if detector.available]
+    return sorted(available, key=lambda name: BY_COST.index(name) if name in BY_COST else len(BY_COST))
 
 
 def results(
     benchmark: str, detectors: Sequence[str], tasks: Sequence[Task], work: Callable[[Task], Result], reading: Path
-) -> dict[str, list[Result]]:
+) -> Iterator[dict[str, list[Result]]]:
     """By detector, the result of `work` for each task, which it gets together with the detector's name.
+
+    After each detector, with those before it.
 
     Where a detector fails, the result is its `error`, which is printed: that is no reason to stop.
 
     reading : the module with `work`, which decides the results, too
     """
-    found = {}
+    found: dict[str, list[Result]] = {}
     for name in detectors:
         detector = DETECTORS[name]
         own = [task | {"detector": name, "version": detector.version} for task in tasks]
@@ -49,7 +60,7 @@ def results(
         for task, result in zip(own, found[name], strict=True):
             if "error" in result:
                 print(f"{name} fails on {task['file']}: {result['error']}", file=sys.stderr)
-    return found
+        yield found
 
 
 def _result(work: Callable[[Task], Result], task: Task) -> Result:

@@ -447,3 +447,8 @@ def test_the_first_of_detectors_is_named_and_so_are_those_that_are_level() -> No
     assert sentence("ECGs", [("a", 0.5)]) == "ECGs: a is first, with 0.500."
     assert sentence("ECGs", [("a", 0.5), ("b", 0.7)]) == "ECGs: b is first, with 0.700; then a, with 0.500."
     assert sentence("ECGs", [("a", 0.5), ("b", 0.5)]) == "ECGs: a and b are first, with 0.500."
+
+
+def test_every_detector_has_its_place_by_cost() -> None:
+    assert sorted(results.BY_COST) == sorted(DETECTORS)
+    assert results.chosen(["SeriesDetector"]) == ["SeriesDetector"]
