@@ -165,8 +165,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         with _as_value_error():
             chosen = kinds.settings(self.kind, self._given(), self._seed())
             if self.folds is None:  # the default is for more beats than there may be
-                folds = max(1, min(chosen.train.folds, len(samples) // 2))
-                chosen = kinds.with_folds(chosen, folds)
+                chosen = kinds.with_folds(chosen, min(chosen.train.folds, len(samples) // 2))
             if fold is not None:
                 fold = kinds.checked_fold(fold, len(samples), chosen.train.folds)
             scaling = Scaling.fit(samples, chosen.preprocess)

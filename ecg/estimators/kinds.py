@@ -96,13 +96,8 @@ def settings(kind: str, given: Mapping[str, Any], seed: int) -> Settings:
 
 
 def with_folds(settings: Settings, folds: int) -> Settings:
-    """The settings with another number of folds; with one, no error is held out, and the threshold a percentile."""
-    method = settings.calibrate.method if folds > 1 else "percentile"
-    return replace(
-        settings,
-        train=settings.train.model_copy(update={"folds": folds}),
-        calibrate=settings.calibrate.model_copy(update={"method": method}),
-    )
+    """The settings with another number of folds."""
+    return replace(settings, train=settings.train.model_copy(update={"folds": folds}))
 
 
 def checked_fold(fold: Any, beats: int, folds: int) -> np.ndarray:

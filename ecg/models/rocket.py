@@ -24,7 +24,7 @@ SAMPLE = 50  # beats whose convolutions the thresholds are quantiles of
 BEATS_AT_A_TIME = 256  # whose convolutions are in memory
 RAMP = 0.5  # width in which a threshold is passed, in standard deviations of the convolution; MiniRocket has a step
 LEAST_SPREAD = 0.1  # is added to a feature's standard deviation, so that one that hardly varies is not blown up
-OF_BEAT = 0.005  # weight of the beat's own squared error in the score
+OF_BEAT = 0.001  # weight of the beat's own squared error in the score
 SMALLEST = 1e-3  # squared error of a sample that does not matter: where all are smaller, all have the same share
 
 
