@@ -250,10 +250,9 @@ def test_methods_that_promise_no_rate_keep_their_alpha() -> None:
     assert attainable(calibrating(method="percentile", alpha=0.01), 4).alpha == 0.01
 
 
-def test_without_held_out_errors_the_threshold_is_a_percentile() -> None:
-    assert kinds.with_folds(with_(), 1).calibrate.method == "percentile"
-    assert kinds.with_folds(with_(), 2).calibrate.method == "conformal"
-    assert kinds.with_folds(with_(), 2).train.folds == 2
+def test_another_number_of_folds_leaves_all_else() -> None:
+    assert kinds.with_folds(with_(), 2).train == with_(folds=2).train
+    assert kinds.with_folds(with_(), 2).calibrate == with_().calibrate
 
 
 # From the metadata of a model.
