@@ -19,12 +19,14 @@ from ecg import AutoencoderDetector
 from ecg.data import beats
 from ecg.exceptions import exit_on_error
 
-# What decides the scores of an estimator: files and folders.
-DEPENDENCIES = [
-    *(Path("ecg", room) for room in ("data", "detector", "estimators", "models", "training")),
-    *(Path("ecg", f"{module}.py") for module in ("__init__", "files", "params", "schema")),
+# What decides the scores of AutoencoderDetector, and of SeriesDetector: files and folders.
+BEATS = [
+    *(Path("ecg", room) for room in ("data", "detector", "models", "training")),
+    *(Path("ecg", f"{module}.py") for module in ("files", "params", "schema")),
+    *(Path("ecg/estimators", f"{module}.py") for module in ("autoencoder", "kinds")),
     Path("requirements.txt"),
 ]
+SERIES = [*BEATS, Path("ecg/estimators/periods.py"), Path("ecg/estimators/series.py")]
 TILES = 10  # repetitions of the test beats
 AIM = 2.5  # seconds, of a fit on 2 cores
 

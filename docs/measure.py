@@ -21,10 +21,10 @@ RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of
 
 # By name. FOLDER stands for what `--records` names.
 COMMANDS = {
-    "anomaly_archive": ".venv-peers/bin/python -m benchmarks.archive FOLDER/ucr_anomaly",
     "attack": "python -m benchmarks.attack",
     "day": "python -m benchmarks.day",
     "deployment": "python -m benchmarks.deployment",
+    "estimators": "python -m benchmarks.estimators",
     "kills": "python -m benchmarks.kills",
     "load": "python -m benchmarks.load",
     "memory": "python -m benchmarks.memory",
@@ -38,7 +38,6 @@ COMMANDS = {
     "scale": "python -m benchmarks.scale --records FOLDER/mitdb",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
     "speed": "python -m benchmarks.speed",
-    "tsb_ad": ".venv-peers/bin/python -m benchmarks.tsb_ad made --records FOLDER/tsb_ad",
     "verify": "python -m benchmarks.verify --everywhere",
 }
 

@@ -18,7 +18,7 @@ import pandas as pd
 import typer
 from joblib import cpu_count
 
-from benchmarks.estimators import DEPENDENCIES
+from benchmarks.estimators import BEATS
 from benchmarks.one_class import diagram, ranks, sets
 from benchmarks.one_class.detectors import DETECTORS, OURS
 from benchmarks.protocol import METRICS, PLOTS
@@ -103,7 +103,7 @@ def compare(loaded: dict[str, sets.OneClassSet], detectors: list[str]) -> pd.Dat
             "seeds": SEEDS if DETECTORS[detector].random else 1,
         }
         tasks = [used | {"set": name, "content": contents[name]} for name in loaded]
-        dependencies = [*map(Path, SHARED), *(DEPENDENCIES if detector == OURS else [])]
+        dependencies = [*map(Path, SHARED), *(BEATS if detector == OURS else [])]
         results = compute(detector, tasks, score, cpu_count(), dependencies)
         for name, result in zip(loaded, results, strict=True):
             if "error" in result:

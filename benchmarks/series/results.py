@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from joblib import cpu_count
 
-from benchmarks.estimators import DEPENDENCIES
+from benchmarks.estimators import SERIES
 from benchmarks.protocol.tasks import Result, Task, compute
 from benchmarks.series.detectors import DETECTORS
 from ecg.exceptions import InputError
@@ -55,7 +55,7 @@ def results(
     for name in detectors:
         detector = DETECTORS[name]
         own = [task | {"detector": name, "version": detector.version} for task in tasks]
-        dependencies = [*DETECTING, reading, *([] if detector.package else DEPENDENCIES)]
+        dependencies = [*DETECTING, reading, *([] if detector.package else SERIES)]
         found[name] = compute(f"{benchmark}-{name}", own, partial(_result, work), cpu_count(), dependencies)
         for task, result in zip(own, found[name], strict=True):
             if "error" in result:
