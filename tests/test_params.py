@@ -33,10 +33,10 @@ def refusal(record: Any, tmp_path: Path) -> str:
     [
         ("fetch", "dataset", "../../etc/passwd", "string should match pattern"),
         ("fetch", "sources", [], "at least 1 item"),
-        ("preprocess", "scaling", "minmax", "'none', 'standard' or 'filter'"),
+        ("preprocess", "scaling", "minmax", "'none', 'unit', 'standard' or 'filter'"),
         ("preprocess", "smoothing", -1.0, "greater than or equal to 0"),
         ("preprocess", "detrend", 1.5, "valid integer"),
-        ("train", "model", "transformer", "one of conv1d, dense, lstm, vae"),
+        ("train", "model", "transformer", "one of conv1d, dense, lstm, rocket, vae"),
         ("preprocess", "normal_class", "one", "valid integer"),
         ("train", "seed", -1, "greater than or equal to 0"),
         ("train", "folds", 0, "greater than or equal to 1"),
@@ -171,7 +171,12 @@ def test_a_chosen_architecture_without_a_section_is_refused(record: dict[str, An
 def test_every_architecture_has_a_section_that_it_accepts(record: dict[str, Any], source: str) -> None:
     record["fetch"]["source"] = source
     sections = params.parse(record, "params.yaml").models
-    assert set(models.names()) == set(sections) == set(params.ARCHITECTURES) == {"conv1d", "dense", "lstm", "vae"}
+    assert (
+        set(models.names())
+        == set(sections)
+        == set(params.ARCHITECTURES)
+        == {"conv1d", "dense", "lstm", "rocket", "vae"}
+    )
     for name in models.names():
         models.build(name, sections, 1, 140)
 

@@ -130,7 +130,7 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
     tables = [clone / "metrics" / "benchmark.csv", clone / "metrics" / "comparison.csv"]
     before = [table.read_text() for table in tables]
     benchmark, comparison = map(pd.read_csv, tables)
-    detectors = {"conv1d", "dense", "lstm", "vae", "nearest neighbour"}
+    detectors = {"conv1d", "dense", "lstm", "rocket", "vae", "nearest neighbour"}
     assert set(zip(benchmark["detector"], benchmark["seed"], strict=True)) == {
         (d, s) for d in detectors for s in (0, 1)
     }

@@ -185,7 +185,7 @@ def test_an_unknown_parameter_is_refused(committed: Params, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train.model": "densee"}, "train.model is 'densee': it should be one of conv1d, dense, lstm, vae"),
+        ({"train.model": "densee"}, "train.model is 'densee': it should be one of conv1d, dense, lstm, rocket, vae"),
         ({"train.epochs": 0}, "train.epochs is 0: it should be greater than or equal to 1"),
         ({"train.model": "vae", "models.vae.beta": -1.0}, "models.vae: beta is -1.0: it should be greater"),
     ],

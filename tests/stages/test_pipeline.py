@@ -152,7 +152,12 @@ def test_the_starting_recipe_is_reached_by_parameters(clone: Path, run: Run, tmp
 @pytest.mark.parametrize(
     ("section", "name", "value", "log"),
     [
-        ("train", "model", "transformer", "train.model is 'transformer': it should be one of conv1d, dense, lstm, vae"),
+        (
+            "train",
+            "model",
+            "transformer",
+            "train.model is 'transformer': it should be one of conv1d, dense, lstm, rocket, vae",
+        ),
         (
             "models",
             "dense",
