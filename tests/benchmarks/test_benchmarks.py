@@ -134,7 +134,7 @@ def test_the_benchmark_is_a_pipeline_of_its_own_and_is_resumed(clone: Path, run:
     assert set(zip(benchmark["detector"], benchmark["seed"], strict=True)) == {
         (d, s) for d in detectors for s in (0, 1)
     }
-    assert len(benchmark) == 10
+    assert len(benchmark) == 12
     assert benchmark.loc[benchmark["detector"] == "nearest neighbour", "auc"].tolist() == pytest.approx(
         [0.9932] * 2, abs=1e-4
     )
