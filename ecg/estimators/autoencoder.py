@@ -179,7 +179,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The negative reconstruction error of each beat, float64 of shape (n_beats,): the higher, the more normal.
 
-        Raises ValueError, as all methods that take beats, if X is not beats of n_features_in_ finite samples.
+        Raises ValueError, as all methods that take beats, if X is not beats of `n_features_in_` finite samples.
         """
         check_is_fitted(self)
         samples = self._samples(X)
