@@ -1,8 +1,8 @@
 """The UCR Anomaly Archive: `python -m benchmarks.archive FOLDER --json FILE`.
 
 FOLDER holds the archive's own text files, UCR_Anomaly_FullData, or the same series as .npy arrays; without it, the
-archive is downloaded. Which are ECGs is
-taken from the column `ecg` of an index.csv in it, else from their names (`benchmarks.series.ucr`).
+archive is downloaded. Which are ECGs is taken from the column `ecg` of an index.csv in it, else from their names
+(`benchmarks.series.ucr`).
 
 As the archive's authors have it, a detector sees the normal start of a series and names one location in the rest: the
 sample of its highest score. It is right within 100 samples of the anomaly; accuracy is given, too, by the rule of the

@@ -123,7 +123,7 @@ def score(task: Task) -> Result:
             scores = np.array([detector.fit(data.normal, seed)(data.test) for seed in range(task["seeds"])])
     except (ImportError, MemoryError):  # of this machine, not of the detector: nothing to keep
         raise
-    except Exception as error:  # whatever the reason is, the others go on
+    except Exception as error:  # one failure does not stop the others
         return {"error": np.array(f"{type(error).__name__}: {error}".splitlines()[0])}
     return {"score": scores} if np.isfinite(scores).all() else {"error": np.array("some scores are not finite")}
 

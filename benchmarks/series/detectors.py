@@ -7,7 +7,7 @@ SeriesDetector          this project's
 discord                 matrix profile of the series with itself (Yeh et al., Matrix Profile I, ICDM 2016), by stumpy:
                         the distance of each window to the nearest other one in the whole series
 nearest normal window   matrix profile of the series with its normal start, by stumpy
-..., 100                these two with windows of 100 samples, whatever the period
+..., 100                these two with windows of 100 samples instead of a period
 KNN, LOF, PCA, IForest  PyOD's detectors with their defaults, on windows as they come: what its TimeSeriesOD does with
                         score_aggregation="mean", but without its loops in Python over all samples of all windows
 SpectralResidual        PyOD's, which has no windows

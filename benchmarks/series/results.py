@@ -68,7 +68,7 @@ def _result(work: Callable[[Task], Result], task: Task) -> Result:
         return work(task)
     except ImportError:
         raise  # this fails on all series
-    except Exception as error:  # whatever a peer raises
+    except Exception as error:  # a peer may raise anything
         return {"error": np.array(f"{type(error).__name__}: {error}")}
 
 

@@ -243,7 +243,7 @@ def test_a_run_ranks_the_sets_that_are_there_and_names_what_fails(
     run: Callable[..., dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = run()
-    printed, told = capsys.readouterr()
+    printed, errors = capsys.readouterr()
     assert found["reporting"]["ECG"][OURS]["mean_rank"] == found["development"]["all"][OURS]["mean_rank"] == 1
     assert found["reporting"]["all"][KNN]["failed"] == 1
     assert found["reporting"]["all"][KNN]["mean_auc"] is None
@@ -253,8 +253,8 @@ def test_a_run_ranks_the_sets_that_are_there_and_names_what_fails(
     assert len(pd.read_csv(tmp_path / "metrics" / "one_class_ranks.csv")) == 2 * (2 + 1)  # Coffee is no ECG
     assert "Reporting, 1 set: this project is first, with a mean rank of 1.00 of 2." in printed
     assert "Left out, 1 of 3 sets: Wine." in printed
-    assert f"{KNN} fails on ECG200: ValueError: fewer examples than neighbours" in told
-    assert "Wine is left out: no source delivered Wine" in told
+    assert f"{KNN} fails on ECG200: ValueError: fewer examples than neighbours" in errors
+    assert "Wine is left out: no source delivered Wine" in errors
 
 
 def test_a_run_of_some_detectors_or_of_one_half_leaves_the_figures_alone(

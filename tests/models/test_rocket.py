@@ -217,18 +217,18 @@ def fitted(normal: np.ndarray, committed: Params, **arguments: object) -> fittin
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[int, fitting.Losses]]:
+def reported() -> list[tuple[int, fitting.Losses]]:
     """What was said of each epoch."""
     return []
 
 
 @pytest.fixture(scope="module")
-def fit(normal: np.ndarray, committed: Params, told: list[tuple[int, fitting.Losses]]) -> fitting.Fit:
-    return fitted(normal, committed, on_epoch=lambda epoch, losses: told.append((epoch, losses)))
+def fit(normal: np.ndarray, committed: Params, reported: list[tuple[int, fitting.Losses]]) -> fitting.Fit:
+    return fitted(normal, committed, on_epoch=lambda epoch, losses: reported.append((epoch, losses)))
 
 
-def test_a_closed_form_has_one_epoch_of_losses(fit: fitting.Fit, told: list[tuple[int, fitting.Losses]]) -> None:
-    assert told == [(1, fit.losses[0])]
+def test_a_closed_form_has_one_epoch_of_losses(fit: fitting.Fit, reported: list[tuple[int, fitting.Losses]]) -> None:
+    assert reported == [(1, fit.losses[0])]
     assert len(fit.losses) == 1
     assert fit.losses[0]["fitted"] == pytest.approx(fit.fitted_error.mean())
     assert fit.losses[0]["held_out"] == pytest.approx(fit.held_out_error.mean())
