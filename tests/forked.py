@@ -11,9 +11,11 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import reduction
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,39 +66,74 @@ def dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], 
     fork : whether its stages are forked, too, unless they belong to an experiment outside the folder
     """
     with tempfile.NamedTemporaryFile() as output:
-        process = CONTEXT.Process(target=_dvc, args=(arguments, folder, environment, output.name, fork))
-        process.start()
+        asks, asked = CONTEXT.Pipe()
+        process = CONTEXT.Process(
+            target=_dvc, args=(arguments, folder, environment, output.name, asks if fork else None)
+        )
+        with _running(process):
+            asks.close()
+            while (stage := _received(asked)) is not None:
+                with _running(CONTEXT.Process(target=_stage, args=(*stage, output.name))) as started:
+                    started.join()
+                    asked.send(started.exitcode)
+            process.join()
+            return process.exitcode, output.read().decode()
+
+
+@contextmanager
+def _running(process: Any) -> Iterator[Any]:
+    """A process that is started, and killed if the test ends before it."""
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
         process.join()
-        return process.exitcode, output.read().decode()
 
 
-def _dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, fork: bool) -> None:
-    descriptor = os.open(output, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
-    os.dup2(descriptor, sys.stderr.fileno())
-    os.close(descriptor)
+def _received(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError:
+        return None
+
+
+def _dvc(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, asks: Connection | None
+) -> None:
+    _print_to(output)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    if fork:
-        run._run = partial(_run, run._run)
+    if asks is not None:
+        run._run = partial(_run, run._run, asks)
     sys.exit(main(arguments))
 
 
-def _run(otherwise: Callable[..., None], executable: str, command: str, **options: Any) -> None:
-    """Run the command of a stage, as DVC does."""
+def _print_to(output: str) -> None:
+    """After what other processes print to the same file."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+
+
+def _run(otherwise: Callable[..., None], asks: Connection, executable: str, command: str, **options: Any) -> None:
+    """Run the command of a stage, as DVC does, in a process that is forked for it.
+
+    The test forks it, and not this process, whose threads may hold a lock that the copy would wait for.
+    """
     python, _, module = command.partition(" -m ")
     if python != "python" or not module.startswith("stages."):
         otherwise(executable, command, **options)
         return
-    process = multiprocessing.get_context("fork").Process(target=_stage, args=(module, options["cwd"], options["env"]))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise StageCmdFailedError(command, process.exitcode)
+    asks.send((module, options["cwd"], dict(options["env"])))
+    if status := asks.recv():
+        raise StageCmdFailedError(command, status)
 
 
-def _stage(module: str, folder: str, environment: Mapping[str, str]) -> None:
+def _stage(module: str, folder: str, environment: Mapping[str, str], output: str) -> None:
+    _print_to(output)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -111,10 +148,11 @@ def ecg(
     """Run `python -m ecg` in a folder, without standard input."""
     with tempfile.NamedTemporaryFile() as stdout, tempfile.NamedTemporaryFile() as stderr:
         command = [*map(str, arguments)]
-        process = CONTEXT.Process(target=_ecg, args=(command, folder, dict(environment), stdout.name, stderr.name))
-        process.start()
-        process.join()
-        return subprocess.CompletedProcess(command, process.exitcode, stdout.read(), stderr.read())
+        with _running(
+            CONTEXT.Process(target=_ecg, args=(command, folder, dict(environment), stdout.name, stderr.name))
+        ) as process:
+            process.join()
+            return subprocess.CompletedProcess(command, process.exitcode, stdout.read(), stderr.read())
 
 
 def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: str, stderr: str) -> None:

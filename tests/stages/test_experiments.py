@@ -49,8 +49,15 @@ def wait_for_experiments(clone: Path, run: Run, number: int, seconds: float = 24
     """Until there are so many that are done. Git is asked, whose answer costs nothing, unlike that of DVC's queue."""
     end = time.monotonic() + seconds
     while len(run(clone, "git", "for-each-ref", "refs/exps/*/*/*").splitlines()) < number:
-        assert time.monotonic() < end, run(clone, "dvc", "queue", "status")
+        assert time.monotonic() < end, failures(clone, run)
         time.sleep(0.5)
+
+
+def failures(clone: Path, run: Run) -> str:
+    """What `dvc queue status` says, and the logs of experiments that failed."""
+    output = run(clone, "dvc", "queue", "status")
+    failed = [line.split()[0] for line in output.splitlines() if line.endswith("Failed")]
+    return "\n".join([output, *(run(clone, "dvc", "queue", "logs", name) for name in failed)])
 
 
 def shown(clone: Path, run: Run, *options: str) -> list[dict[str, str]]:
