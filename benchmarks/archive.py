@@ -11,7 +11,6 @@ counted. Detectors come by what they cost, and after each the tables and FILE ar
 kept, too: a run that was interrupted goes on where it stopped.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,10 +24,10 @@ from benchmarks.protocol.tables import print_table
 from benchmarks.protocol.tasks import Result
 from benchmarks.series import ucr
 from benchmarks.series.origin import folder_of
-from benchmarks.series.results import chosen, means, results, sentence
+from benchmarks.series.results import chosen, means, results, sentence, write
 from benchmarks.series.ucr import Entry
 from ecg.exceptions import exit_on_error
-from ecg.files import rounded, write_bytes, write_csv
+from ecg.files import rounded
 
 READING = Path("benchmarks/series/ucr.py")
 
@@ -50,10 +49,7 @@ def main(
         for located in results("archive", names, tasks, partial(ucr.locate, folder), READING):
             table = per_series(entries, located)
             summary = over_series(entries, table)
-            write_csv(metrics / "anomaly_archive.csv", table)
-            write_csv(metrics / "anomaly_archive_summary.csv", summary)
-            if json_file is not None:
-                write_bytes(json_file, f"{json.dumps(accuracies(summary), indent=2)}\n".encode())
+            write(metrics, "anomaly_archive", table, summary, json_file, accuracies(summary))
         print_table(summary)
         print()
         for kind, title in {"all": "All", "ecg": "ECGs"}.items():

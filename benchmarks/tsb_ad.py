@@ -10,7 +10,6 @@ Without TSB-AD's files, `--records RECORDS` first makes series in the same form 
 them to FOLDER. Figures of these are named MITDB-records and SVDB-records, and do not compare with published ones.
 """
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,10 @@ from benchmarks.protocol.tables import print_table
 from benchmarks.protocol.tasks import Result
 from benchmarks.series import tsb
 from benchmarks.series.origin import folder_of
-from benchmarks.series.results import chosen, means, results, sentence
+from benchmarks.series.results import chosen, means, results, sentence, write
 from benchmarks.series.tsb import Entry
 from ecg.exceptions import InputError, exit_on_error
-from ecg.files import rounded, write_bytes, write_csv
+from ecg.files import rounded
 
 READING = Path("benchmarks/series/tsb.py")
 
@@ -57,10 +56,7 @@ def main(
         for judged in results("tsb_ad", names, tasks, partial(tsb.judge, folder), READING):
             table = per_series(entries, judged)
             summary = over_series(entries, table)
-            write_csv(metrics / "tsb_ad.csv", table)
-            write_csv(metrics / "tsb_ad_summary.csv", summary)
-            if json_file is not None:
-                write_bytes(json_file, f"{json.dumps(means_of(summary), indent=2)}\n".encode())
+            write(metrics, "tsb_ad", table, summary, json_file, means_of(summary))
         print_table(summary.fillna("-"))
         print()
         for database, of_database in summary.groupby("database"):

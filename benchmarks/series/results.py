@@ -1,17 +1,20 @@
-"""What each detector makes of each series, kept in files, and intervals over series."""
+"""What each detector makes of each series, kept in files; intervals over series; the tables."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from joblib import cpu_count
 
 from benchmarks.estimators import SERIES
 from benchmarks.protocol.tasks import Result, Task, compute
 from benchmarks.series.detectors import DETECTORS
 from ecg.exceptions import InputError
+from ecg.files import write_bytes, write_csv
 
 # What decides a result, beside the series, how they are read, and the version of a peer.
 DETECTING = [Path("benchmarks/series/detectors.py"), Path("benchmarks/series/periods.py")]
@@ -70,6 +73,19 @@ def _result(work: Callable[[Task], Result], task: Task) -> Result:
         raise  # this fails on all series
     except Exception as error:  # a peer may raise anything
         return {"error": np.array(f"{type(error).__name__}: {error}")}
+
+
+def write(
+    metrics: Path, name: str, table: pd.DataFrame, summary: pd.DataFrame, json_file: Path | None, figures: object
+) -> None:
+    """Write a benchmark's figures of each series, and over series, as tables in `metrics`, and others as JSON.
+
+    json_file : None if these are not asked for
+    """
+    write_csv(metrics / f"{name}.csv", table)
+    write_csv(metrics / f"{name}_summary.csv", summary)
+    if json_file is not None:
+        write_bytes(json_file, f"{json.dumps(figures, indent=2)}\n".encode())
 
 
 def interval(values: np.ndarray, groups: Sequence[str]) -> tuple[float, float]:

@@ -162,7 +162,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         from ecg.training.training import train
 
         samples = self._samples(X, reset=True)
-        with _as_value_error():
+        with as_value_error():
             chosen = kinds.settings(self.kind, self._given(), self._seed())
             if self.folds is None:  # the default is for more beats than there may be
                 chosen = kinds.with_folds(chosen, min(chosen.train.folds, len(samples) // 2))
@@ -183,7 +183,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         samples = self._samples(X)
-        with _as_value_error():
+        with as_value_error():
             return -self.detector_.model.scores(samples).astype(float)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
@@ -197,7 +197,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         samples = self._samples(X)
-        with _as_value_error():
+        with as_value_error():
             p = self.detector_.score(samples).p_value
             if p is None:
                 raise InputError("p-values need two folds or more")
@@ -218,7 +218,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             check_is_fitted(self)
             samples = self._samples(X)
-            with _as_value_error():
+            with as_value_error():
                 outlier = self.detector_.score(samples, alpha).anomalous
         return np.where(outlier, -1, 1)
 
@@ -265,7 +265,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         samples, of_normal = self._samples(X), None if normal is None else self._samples(normal)
-        with _as_value_error():
+        with as_value_error():
             return self.detector_.explain(samples, of_normal)
 
     def save(self, folder: str | Path) -> None:
@@ -291,7 +291,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if a file is missing or damaged, or if they do not belong together.
         """
         folder = Path(folder)
-        with _as_value_error():
+        with as_value_error():
             detector = Detector.load(folder)
             content, weights = read_bytes(folder / MODEL), read_bytes(folder / WEIGHTS)
             errors = TrainingErrors.load(folder / ERRORS)
@@ -359,7 +359,7 @@ def _restored(cls: type[AutoencoderDetector], content: bytes) -> AutoencoderDete
 
 
 @contextmanager
-def _as_value_error() -> Iterator[None]:
+def as_value_error() -> Iterator[None]:
     """Raise an InputError as the ValueError that scikit-learn's tools expect, without the sections of params.yaml."""
     try:
         yield

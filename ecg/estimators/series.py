@@ -11,10 +11,9 @@ from scipy.ndimage import percentile_filter
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
-from ecg.estimators.autoencoder import AutoencoderDetector
+from ecg.estimators.autoencoder import AutoencoderDetector, as_value_error
 from ecg.estimators.kinds import plain
 from ecg.estimators.periods import period_of
-from ecg.exceptions import InputError
 from ecg.schema import Rate, Strict, check
 
 FOLDS = 5
@@ -185,10 +184,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self) -> None:
         given = {"period": self.period, "windows": self.windows, "drift": self.drift, "alpha": self.alpha}
         default: dict[str, Any] = {"windows": []}
-        try:
+        with as_value_error():
             check(_Accepted, {name: plain(default.get(name), value) for name, value in given.items()}, "SeriesDetector")
-        except InputError as error:
-            raise ValueError(str(error)) from None
 
     def _fitted(self, series: np.ndarray, length: int) -> tuple[Windows, np.ndarray, np.ndarray]:
         """Fit to windows of one length; their starts and their held-out errors, too."""
