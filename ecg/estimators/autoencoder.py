@@ -332,7 +332,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Set the fitted attributes."""
         device: Any = self.device or "cpu"
         self._model = model
-        self.detector_ = Detector(Model(model, MODEL, device, effective_n_jobs(self.n_jobs)), calibration)
+        threads = None if self.n_jobs == -1 else effective_n_jobs(self.n_jobs)  # None: those that all detectors share
+        self.detector_ = Detector(Model(model, MODEL, device, threads), calibration)
         self.errors_ = errors
         self.decision_scores_ = errors.calibrating.astype(float)
         # The detector's threshold is the smallest score that is anomalous; PyOD's and scikit-learn's is still normal.
