@@ -18,9 +18,13 @@ from ecg.files import write_bytes
 TABLE = re.compile(r"\n(?=\|.*\n\| --- )")  # the end of the line before another table
 MEASURED = ROOT / "docs" / "measured"
 RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of PhysioNet, each in a folder of its name
+# Some detectors of series take hours for a long one: those that take a minute, and those that take an hour at most.
+QUICK = "--detector SeriesDetector --detector PCA --detector SpectralResidual --detector 'nearest normal window'"
+AFFORDABLE = f"{QUICK} --detector 'nearest normal window, 100' --detector discord --detector IForest"
 
 # By name. FOLDER stands for what `--records` names.
 COMMANDS = {
+    "anomaly_archive": f".venv-peers/bin/python -m benchmarks.archive FOLDER/ucr_anomaly {AFFORDABLE}",
     "attack": "python -m benchmarks.attack",
     "day": "python -m benchmarks.day",
     "deployment": "python -m benchmarks.deployment",
@@ -38,6 +42,7 @@ COMMANDS = {
     "scale": "python -m benchmarks.scale --records FOLDER/mitdb",
     "scans": f"python -m benchmarks.scans {RECORDS} --noise FOLDER/nstdb/em --noise FOLDER/nstdb/ma",
     "speed": "python -m benchmarks.speed",
+    "tsb_ad": f".venv-peers/bin/python -m benchmarks.tsb_ad benchmarks/.sets/tsb_ad --records FOLDER {QUICK}",
     "verify": "python -m benchmarks.verify --everywhere",
 }
 

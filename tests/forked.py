@@ -39,6 +39,7 @@ IMPORTED = [  # DVC imports these only in the commands that need them
     "pooch",
     "scipy.stats",
     "sklearn.metrics",
+    "torch._dynamo",  # the export to ONNX needs it
     "torch.onnx",
     # What `ecg` imports, but for ONNX Runtime and `ecg` itself.
     "altair",
@@ -143,28 +144,38 @@ def _stage(module: str, folder: str, environment: Mapping[str, str], output: str
 
 
 def ecg(
-    arguments: Sequence[object], folder: Path, environment: Mapping[str, str]
+    arguments: Sequence[object], folder: Path, environment: Mapping[str, str], stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `python -m ecg` in a folder, without standard input."""
-    with tempfile.NamedTemporaryFile() as stdout, tempfile.NamedTemporaryFile() as stderr:
-        command = [*map(str, arguments)]
-        with _running(
-            CONTEXT.Process(target=_ecg, args=(command, folder, dict(environment), stdout.name, stderr.name))
-        ) as process:
+    """Run `python -m ecg` in a folder."""
+    with (
+        tempfile.NamedTemporaryFile() as given,
+        tempfile.NamedTemporaryFile() as stdout,
+        tempfile.NamedTemporaryFile() as stderr,
+    ):
+        given.write(stdin)
+        given.flush()
+        command, files = [*map(str, arguments)], (given.name, stdout.name, stderr.name)
+        with _running(CONTEXT.Process(target=_ecg, args=(command, folder, dict(environment), files))) as process:
             process.join()
             return subprocess.CompletedProcess(command, process.exitcode, stdout.read(), stderr.read())
 
 
-def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: str, stderr: str) -> None:
-    for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
-        descriptor = os.open(path, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
+def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], files: Sequence[str]) -> None:
+    for number, path in enumerate(files):
+        descriptor = os.open(path, os.O_WRONLY if number else os.O_RDONLY)
+        os.dup2(descriptor, number)
         os.close(descriptor)
+    _reopen_streams()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["ecg", *arguments]
     runpy.run_module("ecg", run_name="__main__", alter_sys=True)
+
+
+def _reopen_streams() -> None:
+    for number, stream in enumerate(("stdin", "stdout", "stderr")):
+        setattr(sys, stream, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 class Reader:
@@ -216,7 +227,6 @@ def _read(arguments: Sequence[str], files: Sequence[Any]) -> None:
     for number, file in enumerate(files):
         os.dup2(file.descriptor, number)
         os.close(file.descriptor)
-    for stream, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        setattr(sys, stream, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    _reopen_streams()
     sys.argv = list(arguments)
     runpy.run_path(arguments[0], run_name="__main__")

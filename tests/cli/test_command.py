@@ -22,6 +22,7 @@ from ecg.cli import commands
 from ecg.data.beats import Beats
 from ecg.detector.detector import Detector
 from ecg.detector.tables import INPUTS, OUTPUTS, ROWS
+from tests import forked
 from tests.conftest import ROOT
 
 Ecg = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -32,14 +33,7 @@ def ecg(shipped: Path) -> Ecg:
     """Run a command in a folder with a model, outside the repository."""
 
     def run(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "-m", "ecg", *map(str, arguments)],
-            cwd=shipped.parent,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            input=stdin,
-            capture_output=True,
-            check=False,
-        )
+        return forked.ecg(arguments, shipped.parent, os.environ, stdin)
 
     return run
 
@@ -389,11 +383,11 @@ def test_a_beat_is_explained_in_words_and_as_a_figure(
 
 
 @pytest.mark.usefixtures("beats")
-def test_without_matplotlib_the_text_is_printed_and_the_figure_is_an_error(ecg: Ecg, tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError(name='matplotlib')\n")
-    done = ecg("explain", "beats.csv", "--output", "why.png")
-    assert done.stdout.startswith((b"normal: ", b"anomalous: "))
-    assert done.stderr == b"error: drawing needs matplotlib: pip install 'ecg-anomaly-detector[recordings]'\n"
+def test_without_matplotlib_the_text_is_printed_and_the_figure_is_an_error(shipped: Path) -> None:
+    without = "import sys; sys.modules['matplotlib'] = None"
+    done = run_after(without, shipped.parent, "explain", "beats.csv", "--output", "why.png")
+    assert done.stdout.startswith(("normal: ", "anomalous: "))
+    assert done.stderr == "error: drawing needs matplotlib: pip install 'ecg-anomaly-detector[recordings]'\n"
 
 
 @pytest.mark.usefixtures("beats")
