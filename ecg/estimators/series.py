@@ -92,7 +92,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         period: int | None = None,
         *,
-        windows: Sequence[float] = (1.5, 2.0),
+        windows: Sequence[float] = (1.0,),
         drift: float | None = 100.0,
         features: int = 400,
         variance: float | None = None,
