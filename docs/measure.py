@@ -18,9 +18,9 @@ from ecg.files import write_bytes
 TABLE = re.compile(r"\n(?=\|.*\n\| --- )")  # the end of the line before another table
 MEASURED = ROOT / "docs" / "measured"
 RECORDS = "--records FOLDER --patients reporting"  # FOLDER has the databases of PhysioNet, each in a folder of its name
-# Some detectors of series take hours for a long one: those that take a minute, and those that take an hour at most.
-QUICK = "--detector SeriesDetector --detector PCA --detector SpectralResidual --detector 'nearest normal window'"
-AFFORDABLE = f"{QUICK} --detector 'nearest normal window, 100' --detector discord --detector IForest"
+# Of the detectors of series, those that take a minute for a long one, and those that take some.
+QUICK = "--detector SeriesDetector --detector SpectralResidual --detector 'nearest normal window'"
+AFFORDABLE = f"{QUICK} --detector 'nearest normal window, 100' --detector discord --detector PCA --detector IForest"
 
 # By name. FOLDER stands for what `--records` names.
 COMMANDS = {

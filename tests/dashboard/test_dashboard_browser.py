@@ -31,7 +31,7 @@ from tests.browser import DESKTOP, PHONE, browser, pictures  # noqa: F401 - fixt
 from tests.conftest import ROOT, prepare, ship
 from tests.dashboard.conftest import as_csv, as_table
 
-from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, expect  # isort: skip - after the check
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Download, Locator, Page, expect  # isort: skip - after the check
 
 VIEWS = ["Beats", "Threshold", "Your beats", "Your recording", "Model card"]
 LAPTOP = (1280, 800)
@@ -117,7 +117,7 @@ def visit(dashboard: Dashboard, window: Callable[[tuple[int, int], str], Browser
         page = window(size, theme).new_page()
         pages.append(page)
         page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: complaints.append(of(message)) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "request", lambda request: complaints.append(request.url) if is_elsewhere(request.url, dashboard) else None
@@ -130,6 +130,10 @@ def visit(dashboard: Dashboard, window: Callable[[tuple[int, int], str], Browser
     for page in pages:
         page.close()
     assert complaints == []
+
+
+def of(message: ConsoleMessage) -> str:
+    return f"{message.text} ({message.location['url']})"
 
 
 def is_elsewhere(url: str, dashboard: Dashboard) -> bool:
