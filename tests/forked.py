@@ -71,7 +71,7 @@ def dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], 
         process = CONTEXT.Process(
             target=_dvc, args=(arguments, folder, environment, output.name, asks if fork else None)
         )
-        with _running(process):
+        with asked, _running(process):
             asks.close()
             while (stage := _received(asked)) is not None:
                 with _running(CONTEXT.Process(target=_stage, args=(*stage, output.name))) as started:

@@ -119,9 +119,9 @@ def sentence(title: str, rows: Sequence[tuple[str, float]]) -> str:
     'All 3 series: discord and KNN are first, with 0.600; then PCA, with 0.400.'
     """
     best = max(mean for _, mean in rows)
-    first, rest = [name for name, mean in rows if mean == best], [row for row in rows if row[1] < best]
+    first, others = [name for name, mean in rows if mean == best], [mean for _, mean in rows if mean < best]
     said = f"{title}: {' and '.join(first)} {'is' if len(first) == 1 else 'are'} first, with {best:.3f}"
-    if not rest:
+    if not others:
         return f"{said}."
-    second, mean = max(rest, key=lambda row: row[1])
-    return f"{said}; then {second}, with {mean:.3f}."
+    second = " and ".join(name for name, mean in rows if mean == max(others))
+    return f"{said}; then {second}, with {max(others):.3f}."
