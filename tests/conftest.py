@@ -1,5 +1,6 @@
 """Real ECG5000 beats, a detector trained on them, and a clone in which the pipeline ran, for all tests."""
 
+import gc
 import json
 import os
 import re
@@ -73,6 +74,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.stem in slow or CLONE in item.fixturenames:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: order.index(item.path.stem) if item.path.stem in order else len(order))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported is no garbage, and there is much of it to look through
 
 
 @cache

@@ -5,6 +5,7 @@ what reads a Parquet file or a Zarr array, for each example of a property. The c
 stages that are started as usual.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -103,12 +104,17 @@ def _dvc(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, asks: Connection | None
 ) -> None:
     _print_to(output)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    _begin(folder, environment)
     if asks is not None:
         run._run = partial(_run, run._run, asks)
     sys.exit(main(arguments))
+
+
+def _begin(folder: Path | str, environment: Mapping[str, str]) -> None:
+    gc.freeze()  # what was imported is no garbage: to look through it takes longer than most commands
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _print_to(output: str) -> None:
@@ -135,9 +141,7 @@ def _run(otherwise: Callable[..., None], asks: Connection, executable: str, comm
 
 def _stage(module: str, folder: str, environment: Mapping[str, str], output: str) -> None:
     _print_to(output)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    _begin(folder, environment)
     sys.path.insert(0, folder)
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -166,9 +170,7 @@ def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str],
         os.dup2(descriptor, number)
         os.close(descriptor)
     _reopen_streams()
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    _begin(folder, environment)
     sys.argv = ["ecg", *arguments]
     runpy.run_module("ecg", run_name="__main__", alter_sys=True)
 
@@ -224,6 +226,7 @@ class _Received:
 
 
 def _read(arguments: Sequence[str], files: Sequence[Any]) -> None:
+    gc.freeze()
     for number, file in enumerate(files):
         os.dup2(file.descriptor, number)
         os.close(file.descriptor)
