@@ -1,6 +1,5 @@
 """Real ECG5000 beats, a detector trained on them, and a clone in which the pipeline ran, for all tests."""
 
-import gc
 import json
 import os
 import re
@@ -32,6 +31,7 @@ from ecg.params import Calibrate, Params, Recording
 from ecg.training import fitting
 from ecg.training.export import to_onnx
 from ecg.training.scaling import Scaling
+from tests import collect_garbage
 from tests.forked import dvc
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # what was imported is no garbage, and there is much of it to look through
+    collect_garbage()
 
 
 @cache

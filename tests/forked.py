@@ -5,7 +5,6 @@ what reads a Parquet file or a Zarr array, for each example of a property. The c
 stages that are started as usual.
 """
 
-import gc
 import multiprocessing
 import os
 import runpy
@@ -23,6 +22,8 @@ from typing import Any, Self
 from dvc.cli import main
 from dvc.stage import run
 from dvc.stage.exceptions import StageCmdFailedError
+
+from tests import collect_garbage
 
 IMPORTED = [  # DVC imports these only in the commands that need them
     "dulwich.porcelain",
@@ -111,7 +112,7 @@ def _dvc(
 
 
 def _begin(folder: Path | str, environment: Mapping[str, str]) -> None:
-    gc.freeze()  # what was imported is no garbage: to look through it takes longer than most commands
+    collect_garbage()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -226,7 +227,7 @@ class _Received:
 
 
 def _read(arguments: Sequence[str], files: Sequence[Any]) -> None:
-    gc.freeze()
+    collect_garbage()
     for number, file in enumerate(files):
         os.dup2(file.descriptor, number)
         os.close(file.descriptor)
