@@ -60,8 +60,9 @@ def main(
         print_table(summary.fillna("-"))
         print()
         for database, of_database in summary.groupby("database"):
-            rows = zip(of_database["detector"] + ", " + of_database["source"], of_database["vus_pr"], strict=True)
-            print(sentence(f"{database}, {of_database['series'].iloc[0]} series", list(rows)))
+            name = of_database["detector"] + of_database["source"].map({"measured": "", "published": " (published)"})
+            rows = list(zip(name, of_database["vus_pr"], strict=True))
+            print(sentence(f"{database}, {of_database['series'].iloc[0]} series", rows))
 
 
 def per_series(entries: list[Entry], judged: dict[str, list[Result]]) -> pd.DataFrame:
