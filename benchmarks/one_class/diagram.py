@@ -33,5 +33,8 @@ def draw(path: Path, table: pd.DataFrame, title: str) -> None:
             text_h_margin=0.06,
             label_fmt_right="{rank:.2f}  {label}",
         )
+        for line in axis.lines:  # a bar goes through its detectors in the order of a set, which differs between runs
+            if len(set(line.get_ydata())) == 1:
+                line.set_xdata(sorted(line.get_xdata()))
         axis.set_title(title, fontsize="medium", loc="left", pad=10)
         save(figure, path)
