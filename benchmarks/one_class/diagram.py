@@ -5,6 +5,7 @@ Drawn by scikit-posthocs, whose Nemenyi test takes its quantiles from SciPy; tho
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -34,7 +35,7 @@ def draw(path: Path, table: pd.DataFrame, title: str) -> None:
             label_fmt_right="{rank:.2f}  {label}",
         )
         for line in axis.lines:  # a bar goes through its detectors in the order of a set, which differs between runs
-            if len(set(line.get_ydata())) == 1:
-                line.set_xdata(sorted(line.get_xdata()))
+            if not np.ptp(np.asarray(line.get_ydata())):
+                line.set_xdata(np.sort(np.asarray(line.get_xdata())))
         axis.set_title(title, fontsize="medium", loc="left", pad=10)
         save(figure, path)
