@@ -27,7 +27,6 @@ from benchmarks.series.origin import folder_of
 from benchmarks.series.results import chosen, means, results, sentence, write
 from benchmarks.series.ucr import Entry
 from ecg.exceptions import exit_on_error
-from ecg.files import rounded
 
 READING = Path("benchmarks/series/ucr.py")
 
@@ -94,7 +93,7 @@ def over_series(entries: list[Entry], table: pd.DataFrame) -> pd.DataFrame:
 def accuracies(summary: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Accuracy by kind of series and detector."""
     parts = {kind: summary[summary["series"] == kind] for kind in ("all", "ecg")}
-    return rounded({kind: dict(zip(part["detector"], part["accuracy"], strict=True)) for kind, part in parts.items()})
+    return {kind: dict(zip(part["detector"], part["accuracy"], strict=True)) for kind, part in parts.items()}
 
 
 if __name__ == "__main__":

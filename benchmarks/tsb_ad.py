@@ -27,7 +27,6 @@ from benchmarks.series.origin import folder_of
 from benchmarks.series.results import chosen, means, results, sentence, write
 from benchmarks.series.tsb import Entry
 from ecg.exceptions import InputError, exit_on_error
-from ecg.files import rounded
 
 READING = Path("benchmarks/series/tsb.py")
 
@@ -105,12 +104,10 @@ def over_series(entries: list[Entry], table: pd.DataFrame) -> pd.DataFrame:
 def means_of(summary: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Measured mean VUS-PR by database and detector."""
     measured = summary[summary["source"] == "measured"]
-    return rounded(
-        {
-            str(database): dict(zip(one["detector"], one["vus_pr"], strict=True))
-            for database, one in measured.groupby("database")
-        }
-    )
+    return {
+        str(database): dict(zip(one["detector"], one["vus_pr"], strict=True))
+        for database, one in measured.groupby("database")
+    }
 
 
 if __name__ == "__main__":

@@ -104,26 +104,22 @@ def _received(connection: Connection) -> Any:
 def _dvc(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, asks: Connection | None
 ) -> None:
-    _print_to(output)
-    _begin(folder, environment)
+    _begin(folder, environment, os.devnull, output, output)
     if asks is not None:
         run._run = partial(_run, run._run, asks)
     sys.exit(main(arguments))
 
 
-def _begin(folder: Path | str, environment: Mapping[str, str]) -> None:
+def _begin(folder: Path | str, environment: Mapping[str, str], *files: str) -> None:
+    """Go into a folder, with these files as standard input, output and error: after what others print to them."""
     collect_garbage()
+    for number, path in enumerate(files):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND if number else os.O_RDONLY)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-
-
-def _print_to(output: str) -> None:
-    """After what other processes print to the same file."""
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    os.dup2(descriptor, sys.stdout.fileno())
-    os.dup2(descriptor, sys.stderr.fileno())
-    os.close(descriptor)
 
 
 def _run(otherwise: Callable[..., None], asks: Connection, executable: str, command: str, **options: Any) -> None:
@@ -141,8 +137,7 @@ def _run(otherwise: Callable[..., None], asks: Connection, executable: str, comm
 
 
 def _stage(module: str, folder: str, environment: Mapping[str, str], output: str) -> None:
-    _print_to(output)
-    _begin(folder, environment)
+    _begin(folder, environment, os.devnull, output, output)
     sys.path.insert(0, folder)
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -166,12 +161,8 @@ def ecg(
 
 
 def _ecg(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], files: Sequence[str]) -> None:
-    for number, path in enumerate(files):
-        descriptor = os.open(path, os.O_WRONLY if number else os.O_RDONLY)
-        os.dup2(descriptor, number)
-        os.close(descriptor)
+    _begin(folder, environment, *files)
     _reopen_streams()
-    _begin(folder, environment)
     sys.argv = ["ecg", *arguments]
     runpy.run_module("ecg", run_name="__main__", alter_sys=True)
 

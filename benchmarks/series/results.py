@@ -1,6 +1,5 @@
 """What each detector makes of each series, kept in files; intervals over series; the tables."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from benchmarks.estimators import SERIES
 from benchmarks.protocol.tasks import Result, Task, compute
 from benchmarks.series.detectors import DETECTORS
 from ecg.exceptions import InputError
-from ecg.files import write_bytes, write_csv
+from ecg.files import write_csv, write_json
 
 # What decides a result, beside the series, how they are read, and the version of a peer.
 DETECTING = [Path("benchmarks/series/detectors.py"), Path("benchmarks/series/periods.py")]
@@ -76,7 +75,12 @@ def _result(work: Callable[[Task], Result], task: Task) -> Result:
 
 
 def write(
-    metrics: Path, name: str, table: pd.DataFrame, summary: pd.DataFrame, json_file: Path | None, figures: object
+    metrics: Path,
+    name: str,
+    table: pd.DataFrame,
+    summary: pd.DataFrame,
+    json_file: Path | None,
+    figures: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Write a benchmark's figures of each series, and over series, as tables in `metrics`, and others as JSON.
 
@@ -85,7 +89,7 @@ def write(
     write_csv(metrics / f"{name}.csv", table)
     write_csv(metrics / f"{name}_summary.csv", summary)
     if json_file is not None:
-        write_bytes(json_file, f"{json.dumps(figures, indent=2)}\n".encode())
+        write_json(json_file, figures)
 
 
 def interval(values: np.ndarray, groups: Sequence[str]) -> tuple[float, float]:
@@ -118,10 +122,7 @@ def sentence(title: str, rows: Sequence[tuple[str, float]]) -> str:
     >>> sentence("All 3 series", [("PCA", 0.4), ("discord", 0.6), ("KNN", 0.6)])
     'All 3 series: discord and KNN are first, with 0.600; then PCA, with 0.400.'
     """
-    best = max(mean for _, mean in rows)
-    first, others = [name for name, mean in rows if mean == best], [mean for _, mean in rows if mean < best]
-    said = f"{title}: {' and '.join(first)} {'is' if len(first) == 1 else 'are'} first, with {best:.3f}"
-    if not others:
-        return f"{said}."
-    second = " and ".join(name for name, mean in rows if mean == max(others))
-    return f"{said}; then {second}, with {max(others):.3f}."
+    values = sorted({mean for _, mean in rows}, reverse=True)[:2]
+    names = [[name for name, mean in rows if mean == value] for value in values]
+    said = f"{title}: {' and '.join(names[0])} {'is' if len(names[0]) == 1 else 'are'} first, with {values[0]:.3f}"
+    return f"{said}; then {' and '.join(names[1])}, with {values[1]:.3f}." if len(values) > 1 else f"{said}."

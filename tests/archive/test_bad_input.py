@@ -1,4 +1,4 @@
-"""What is wrong with disks and clusters is told in one line, by real processes on a real file system."""
+"""What is wrong with disks and clusters is said in one line, by real processes on a real file system."""
 
 import os
 import subprocess

@@ -123,7 +123,7 @@ def test_a_table_that_cannot_be_read_is_listed_with_its_reason_and_the_others_ar
     failures = json.loads((output / MANIFEST).read_text())["failures"]
     assert failures[str(copied / "one.npy")] == f"{copied / 'one.npy'} ends after 699 of 700 beats"
     assert "zarr.json" in failures[str(copied / "three.zarr")]
-    assert not (output / "one.parquet").exists()  # the earlier one told of another content
+    assert not (output / "one.parquet").exists()  # the earlier one is of another content
     assert held(output)["more/two.parquet"] == others["more/two.parquet"]
 
 

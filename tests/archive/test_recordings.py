@@ -111,7 +111,7 @@ def test_a_change_of_a_signal_file_or_of_a_parameter_is_noticed(
     write_record(folder, "first", toy[10 * RATE : 100 * RATE])
     assert scan_all([str(folder)], results, reports=1).before == 2
     assert scan_all([str(folder)], results, alpha=0.01).before == 0
-    assert not list((results / "reports").glob("*.html"))  # they told of another alpha
+    assert not list((results / "reports").glob("*.html"))  # they are of another alpha
 
 
 def test_each_patient_is_scanned_with_what_was_learnt_of_the_recording_of_that_name(

@@ -1,4 +1,4 @@
-"""Dask's workers: the same results as in one process, and what is told of workers that end, differ or are not there."""
+"""Dask's workers: the same results as in one process, and what is said of workers that end, differ or are not there."""
 
 import os
 import socket
@@ -87,14 +87,14 @@ def test_workers_count_for_prometheus(recordings: Path, client: Client, tmp_path
 def test_workers_with_other_packages_are_told_once(
     recordings: Path, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    messages = []
     here = workers._versions() | {"scipy": "1.0", "edfio": None}
     monkeypatch.setattr(workers, "_versions", lambda: here)
-    scan_all([str(recordings / "first"), str(recordings / "third.csv")], tmp_path, Cluster(client, told.append))
-    assert 1 <= len(told) <= 2  # of each worker
-    assert "has other packages, which may change last digits: scipy" in told[0]
-    assert "(here 1.0), edfio" in told[0]
-    assert "(here not at all)" in told[0]
+    scan_all([str(recordings / "first"), str(recordings / "third.csv")], tmp_path, Cluster(client, messages.append))
+    assert 1 <= len(messages) <= 2  # of each worker
+    assert "has other packages, which may change last digits: scipy" in messages[0]
+    assert "(here 1.0), edfio" in messages[0]
+    assert "(here not at all)" in messages[0]
 
 
 def test_a_worker_without_this_package_is_told(client: Client, tmp_path: Path, recordings: Path) -> None:

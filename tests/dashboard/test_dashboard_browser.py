@@ -117,7 +117,7 @@ def visit(dashboard: Dashboard, window: Callable[[tuple[int, int], str], Browser
         page = window(size, theme).new_page()
         pages.append(page)
         page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: complaints.append(of(message)) if message.type == "error" else None)
+        page.on("console", lambda message: complaints.append(placed(message)) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "request", lambda request: complaints.append(request.url) if is_elsewhere(request.url, dashboard) else None
@@ -132,7 +132,7 @@ def visit(dashboard: Dashboard, window: Callable[[tuple[int, int], str], Browser
     assert complaints == []
 
 
-def of(message: ConsoleMessage) -> str:
+def placed(message: ConsoleMessage) -> str:
     return f"{message.text} ({message.location['url']})"
 
 

@@ -1,4 +1,4 @@
-"""Beats in Zarr arrays: what zarr writes comes back, and whatever else stands in a store is refused."""
+"""Beats in Zarr arrays: what zarr writes comes back, and anything else in a store is refused."""
 
 import copy
 import gzip

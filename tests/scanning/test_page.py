@@ -56,8 +56,8 @@ def markup(scanned: Scan) -> str:
 
 def test_the_page_says_what_was_found_and_what_speaks_against_it(scanned: Scan, markup: str) -> None:
     text = " ".join(Text(markup).text.split())
-    for told in (finding(scanned), *doubts(scanned), *scanned.warnings, *scanned.made, scanned.recording.read_as):
-        assert " ".join(told.split()) in text
+    for sentence in (finding(scanned), *doubts(scanned), *scanned.warnings, *scanned.made, scanned.recording.read_as):
+        assert " ".join(sentence.split()) in text
     assert "Not a medical device" in text
     for name, value, means in figures(scanned):
         assert f"{name} {value} {means}" in text

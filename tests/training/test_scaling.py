@@ -63,7 +63,7 @@ def scaling_without_trend(samples: np.ndarray, smoothing: float) -> np.ndarray:
 def test_filter_takes_out_every_polynomial_of_its_degree(
     normal: np.ndarray, degree: int, smoothing: float, coefficients: list[float]
 ) -> None:
-    # Detrending comes last: whatever smoothing leaves, no polynomial is in it.
+    # Detrending comes last: no polynomial is in what smoothing leaves.
     polynomial = np.polynomial.polynomial.polyval(np.linspace(-1, 1, 140), coefficients[: degree + 1])
     filtered = Scaling.fit(normal, filtering(smoothing, degree))(normal[:3] + polynomial.astype(np.float32))
     basis = np.linspace(-1, 1, 140)[:, None] ** np.arange(degree + 1)
