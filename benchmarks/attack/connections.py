@@ -9,6 +9,8 @@ from pathlib import Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CLOSED = (ConnectionError, asyncio.IncompleteReadError, EOFError)
+COUNTS = 10  # of open sockets
+COUNT_PERIOD = 0.03  # seconds
 
 
 def megabytes(process: int, name: str) -> float:
@@ -58,8 +60,15 @@ class Target:
         """Begin to measure the largest memory anew."""
         Path(f"/proc/{self.process}/clear_refs").write_text("5", encoding="ascii")
 
-    def open_connections(self) -> int:
-        """How many sockets the process has open."""
+    async def open_connections(self) -> int:
+        """How many sockets the process has open: the lowest of some counts, as a probe comes and goes."""
+        lowest = self._sockets()
+        for _ in range(COUNTS - 1):
+            await asyncio.sleep(COUNT_PERIOD)
+            lowest = min(lowest, self._sockets())
+        return lowest
+
+    def _sockets(self) -> int:
         count = 0
         for descriptor in Path(f"/proc/{self.process}/fd").iterdir():
             with suppress(FileNotFoundError):

@@ -113,7 +113,7 @@ async def held(target: Target, result: Result) -> None:
 
     They are opened all at once, and the service is to close them within its limits.
     """
-    before = target.open_connections()
+    before = await target.open_connections()
     head = target.request("POST", "/score", headers={"content-type": "application/json", "content-length": "10000000"})
     seconds = ANSWER + max(limits.HEAD_SECONDS, limits.ROOM_SECONDS + limits.BODY_SECONDS)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
@@ -125,7 +125,7 @@ async def held(target: Target, result: Result) -> None:
             group.create_task(_dripped(writer, head, b"1", seconds))
         await asyncio.sleep(seconds)
         result.tried += 660
-        result.hang("connections that are held", target.open_connections() - before)
+        result.hang("connections that are held", await target.open_connections() - before)
 
 
 async def _dripped(writer: asyncio.StreamWriter, start: bytes, drop: bytes, seconds: float) -> None:
@@ -140,14 +140,14 @@ async def _dripped(writer: asyncio.StreamWriter, start: bytes, drop: bytes, seco
 
 async def idle(target: Target, result: Result) -> None:
     """Connections that are kept alive after an answer, without another request."""
-    before, request = target.open_connections(), target.request("GET", "/health/live")
+    before, request = await target.open_connections(), target.request("GET", "/health/live")
     async with AsyncExitStack() as stack:
         for number in range(500):
             reader, writer = await stack.enter_async_context(connected(target.port))
             writer.write(request)
             result.answered(f"connection {number}", await _status(reader), OK)
         await asyncio.sleep(limits.KEEP_ALIVE_SECONDS + ANSWER)
-        result.hang("idle connections", target.open_connections() - before)
+        result.hang("idle connections", await target.open_connections() - before)
 
 
 async def _status(reader: asyncio.StreamReader, seconds: float = ANSWER) -> int | None:
@@ -162,7 +162,7 @@ async def _status(reader: asyncio.StreamReader, seconds: float = ANSWER) -> int 
 
 async def unread(target: Target, result: Result) -> None:
     """Many large answers are asked for, and none is read."""
-    before = target.open_connections()
+    before = await target.open_connections()
     body = real_beats()[:4000].tobytes()
     request = target.request("POST", "/score/binary", body, {"content-type": BINARY})
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
@@ -172,7 +172,7 @@ async def unread(target: Target, result: Result) -> None:
             tasks.append(group.create_task(send(writer, repeat(request, 50))))
         await asyncio.sleep(limits.WRITE_SECONDS + 4 * ANSWER)  # the first of them is stalled after some seconds
         result.tried += 10
-        result.hang("connections whose answers are not read", target.open_connections() - before)
+        result.hang("connections whose answers are not read", await target.open_connections() - before)
         for task in tasks:
             task.cancel()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attack import files
-from benchmarks.attack.connections import Target, connected, read_answer, status_of
+from benchmarks.attack.connections import COUNT_PERIOD, Target, connected, read_answer, status_of
 from benchmarks.attack.monitor import time_to_answer
 from benchmarks.attack.results import REFUSED, Result, table
 from benchmarks.interruptions import incomplete
@@ -149,9 +149,19 @@ def test_any_harm_fails_the_row_and_the_table_names_it(harm: dict[str, float]) -
 
 def test_the_memory_and_the_connections_of_a_process_are_read(tmp_path: Path) -> None:
     target = Target(0, int(Path("/proc/self").readlink().name), "", tmp_path / "log")
-    before = target.open_connections()
-    with socket.socket():
-        assert target.open_connections() == before + 1
+
+    async def counted() -> tuple[int, int, int]:
+        before = await target.open_connections()
+        with socket.socket():
+            kept = await target.open_connections()
+        with socket.socket() as probe:
+            asyncio.get_running_loop().call_later(2 * COUNT_PERIOD, probe.close)
+            passing = await target.open_connections()
+        return before, kept, passing
+
+    before, kept, passing = asyncio.run(counted())
+    assert kept == before + 1
+    assert passing == before
     assert 0 < target.memory() <= target.peak()
 
 
